@@ -1,0 +1,3 @@
+//! nightjar-control: the HTTP API, the database and the pages.
+
+fn main() {}

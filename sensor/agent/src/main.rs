@@ -1,0 +1,3 @@
+//! nightjar-sensor: replay and live capture.
+
+fn main() {}

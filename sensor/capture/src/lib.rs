@@ -1,0 +1,1 @@
+//! Packet sources: pcap files, AF_PACKET.

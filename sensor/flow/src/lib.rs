@@ -1,0 +1,1 @@
+//! Bounded flow table, bindings and stream figures.

@@ -1,0 +1,1 @@
+//! Blocks, segments, commit, recovery, spool.

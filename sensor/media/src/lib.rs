@@ -1,0 +1,1 @@
+//! Order, clock fit, gaps, mix, containers.

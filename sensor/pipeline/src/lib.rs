@@ -1,0 +1,1 @@
+//! The capture loop, the media worker's loop, pre-roll and counters.

@@ -1,0 +1,1 @@
+//! SIP and SDP to dialogs, calls and bindings.

@@ -1,0 +1,1 @@
+//! Finished recordings and the outbox.
