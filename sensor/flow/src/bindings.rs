@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
-use nightjar_wire::{Binding, CallKey, Endpoint, FlowKey, Format, Nanos};
+use nightjar_wire::{Binding, CallKey, Endpoint, FlowKey, Format, MediaKind, Nanos};
 
 use crate::stream::Membership;
 
@@ -20,6 +20,8 @@ pub struct Resolved {
     pub membership: Membership,
     /// What signalling says of the payload types on this flow.
     pub formats: Vec<Format>,
+    /// What the media line carries.
+    pub kind: MediaKind,
 }
 
 #[derive(Debug)]
@@ -180,5 +182,6 @@ fn resolved(binding: &Binding, speaker: Option<u16>, receiver: Option<u16>) -> R
     Resolved {
         membership: Membership { call: binding.call, dialog: Some(binding.dialog), speaker, receiver },
         formats: binding.formats.clone(),
+        kind: binding.kind,
     }
 }

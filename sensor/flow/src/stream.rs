@@ -1,6 +1,6 @@
 //! One stream: an SSRC on a flow, whose call it belongs to, and its figures.
 
-use nightjar_wire::{CallKey, FlowKey, Format, Nanos, PayloadType};
+use nightjar_wire::{CallKey, FlowKey, Format, MediaKind, Nanos, PayloadType};
 use serde::{Deserialize, Serialize};
 
 use crate::figures::Figures;
@@ -37,6 +37,8 @@ pub struct Stream {
     pub key: StreamKey,
     /// Whose it is; `None` while no binding explains it.
     pub membership: Option<Membership>,
+    /// What it carries.
+    pub kind: MediaKind,
     /// The formats that signalling names for its receiver.
     pub formats: Vec<Format>,
     /// Its figures.
@@ -48,6 +50,8 @@ pub struct Stream {
     /// RTP clock rate for jitter, in Hz.
     pub(crate) clock_rate: u32,
     pub(crate) uses: FormatUses,
+    /// When the pipeline was last told that media flows.
+    pub(crate) reported_at: Nanos,
     /// Its call is over since then.
     pub(crate) call_ended: Option<Nanos>,
     /// A packet in sequence right behind another: what RTP does and other traffic does not.
@@ -60,12 +64,14 @@ impl Stream {
             id,
             key,
             membership: None,
+            kind: MediaKind::Audio,
             formats: Vec::new(),
             figures: Figures::new(at),
             copy_of: None,
             continues: None,
             clock_rate: 8_000,
             uses: FormatUses::default(),
+            reported_at: Nanos::ZERO,
             call_ended: None,
             in_sequence: 0,
         }
@@ -88,6 +94,11 @@ impl Stream {
             .find(|format| format.payload_type == payload_type)
             .cloned()
             .or_else(|| static_format(payload_type))
+    }
+
+    /// Its commonest payload type is one of RFC 3551's video types.
+    pub(crate) fn is_static_video(&self) -> bool {
+        self.main_use().is_some_and(|used| matches!(used.payload_type, 26 | 31 | 32 | 34))
     }
 
     pub(crate) fn set_formats(&mut self, formats: &[Format]) {

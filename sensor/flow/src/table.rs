@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
-use nightjar_wire::{Binding, CallKey, Endpoint, FlowKey, Nanos, RtpView};
+use nightjar_wire::{Binding, CallKey, Endpoint, FlowKey, MediaKind, Nanos, RtpView};
 
 use crate::bindings::{BindingTable, Resolved};
 use crate::figures::Sequence;
 use crate::stream::{Membership, Stream, StreamKey};
+
+/// How often a stream says that media flows.
+const REPORT_INTERVAL: Nanos = Nanos::from_secs(1);
 
 /// How large the table may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub enum Placement {
         call: CallKey,
         /// It is the first packet of a stream that was bound right away.
         opened: bool,
+        /// Media flows, and that was not said for a second.
+        active: bool,
     },
     /// To a stream that nothing explains yet.
     Waiting {
@@ -115,7 +120,13 @@ impl FlowTable {
         match count(stream, at, rtp, ip_id) {
             Sequence::MirrorCopy => Placement::MirrorCopy,
             _ => match stream.membership {
-                Some(membership) => Placement::Bound { stream: id, call: membership.call, opened: false },
+                Some(membership) => {
+                    let active = at - stream.reported_at >= REPORT_INTERVAL;
+                    if active {
+                        stream.reported_at = at;
+                    }
+                    Placement::Bound { stream: id, call: membership.call, opened: false, active }
+                }
                 None => Placement::Waiting { stream: id, opened: false },
             },
         }
@@ -149,7 +160,7 @@ impl FlowTable {
             Some(resolved) => {
                 let call = resolved.membership.call;
                 self.join(id, &resolved);
-                Placement::Bound { stream: id, call, opened: true }
+                Placement::Bound { stream: id, call, opened: true, active: true }
             }
             None => {
                 self.wait(id, key.flow);
@@ -230,8 +241,9 @@ impl FlowTable {
         let speaker = speaker.unwrap_or(0);
         let receiver = Some(1 - speaker.min(1));
         let membership = Membership { call, dialog: None, speaker: Some(speaker), receiver };
+        let kind = if self.streams[&id].is_static_video() { MediaKind::Video } else { MediaKind::Audio };
         self.stop_waiting(id, flow);
-        self.join(id, &Resolved { membership, formats: Vec::new() });
+        self.join(id, &Resolved { membership, formats: Vec::new(), kind });
     }
 
     /// True when a stream has behaved like RTP: consecutive numbers, often enough.
@@ -291,10 +303,11 @@ impl FlowTable {
     }
 
     fn join(&mut self, id: u32, resolved: &Resolved) {
-        let Resolved { membership, formats } = resolved;
+        let Resolved { membership, formats, kind } = resolved;
         let (copy_of, continues) = self.relatives(id, *membership);
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.membership = Some(*membership);
+        stream.kind = *kind;
         stream.set_formats(formats);
         (stream.copy_of, stream.continues) = (copy_of, continues);
         self.of_call.entry(membership.call).or_default().push(id);
@@ -363,7 +376,7 @@ fn count(stream: &mut Stream, at: Nanos, rtp: &RtpView<'_>, ip_id: Option<u16>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nightjar_wire::{MediaKind, Realm};
+    use nightjar_wire::Realm;
     use std::net::{IpAddr, Ipv4Addr};
 
     fn endpoint(host: u8, port: u16) -> Endpoint {
