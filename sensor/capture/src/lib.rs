@@ -1,1 +1,15 @@
-//! Packet sources: pcap files, AF_PACKET.
+//! Packet sources: capture files, live interfaces, memory; and a sender of frames for the generator.
+
+mod error;
+pub mod fakes;
+mod file;
+mod interface;
+mod sender;
+mod socket;
+mod source;
+
+pub use error::SourceError;
+pub use file::{CaptureFile, CaptureFiles, read_capture_bytes};
+pub use interface::{interface_index, interface_names};
+pub use sender::FrameSender;
+pub use source::{PacketSource, RawFrame, Received, SourceStatistics};
