@@ -31,6 +31,9 @@ export const NO_FILTERS: Filters = {
 
 const RANGES: readonly Range[] = ['1h', 'today', 'yesterday', '7d', '30d'];
 
+/** The states that control can narrow the list to, in the order of the menu. */
+export const STATES = ['active', 'completed', 'incomplete', 'cancelled', 'rejected', 'failed'] as const;
+
 /** Longest text that goes into the address: a pasted page must not. */
 const MAX_TEXT = 200;
 
@@ -43,7 +46,7 @@ export function parseFilters(search: string): Filters {
     q: text('q'),
     number: text('number'),
     party: text('party'),
-    state: text('state'),
+    state: STATES.find((known) => known === query.get('state')) ?? '',
     range,
     from: range ? '' : instant(text('from')),
     to: range ? '' : instant(text('to')),

@@ -49,7 +49,8 @@ export class Playback {
   constructor(
     readonly audio: HTMLAudioElement,
     private readonly channels: number,
-    readonly durationMs: number,
+    /** 0 while unknown; the file then says it. */
+    public durationMs: number,
   ) {
     const hearing = { muted: Array.from({ length: channels }, () => false), solo: null };
     this.view = { playing: false, waiting: false, at: 0, rate: 1, skipSilence: false, hearing, error: null };
@@ -161,6 +162,9 @@ export class Playback {
   private listen(): void {
     const on = (name: string, act: () => void): void =>
       this.audio.addEventListener(name, act, { signal: this.stopListening.signal });
+    on('loadedmetadata', () => {
+      if (this.durationMs === 0 && Number.isFinite(this.audio.duration)) this.durationMs = this.audio.duration * 1000;
+    });
     on('play', () => {
       this.update({ playing: true, error: null });
       this.follow();

@@ -32,6 +32,18 @@ export function markers(call: Call, recording: Recording): Marker[] {
   });
 }
 
+/** Markers that would lie on one another, as one: `step` is how long a drawn mark is, ms. */
+export function clusters(marks: readonly Marker[], step: number): { at: number; marks: Marker[] }[] {
+  const found: { at: number; marks: Marker[] }[] = [];
+  for (const mark of [...marks].sort((a, b) => a.at - b.at)) {
+    const last = found.at(-1);
+    // Each mark of a cluster makes its text longer.
+    if (last && mark.at - last.at < step * (last.marks.length + 1) * 0.6) last.marks.push(mark);
+    else found.push({ at: mark.at, marks: [mark] });
+  }
+  return found;
+}
+
 /** The stretches on hold. A hold that never ended lasts to the end; two parties' holds that overlap are one stretch. */
 export function holds(call: Call, recording: Recording): Span[] {
   const end = recording.duration_ms ?? 0;

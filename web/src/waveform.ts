@@ -77,8 +77,8 @@ function drawBars(context: CanvasRenderingContext2D, lane: Lane, inks: Inks, hea
   const heights = lane.peaks.length > 0 ? bars(lane.peaks, count) : [];
   context.globalAlpha = lane.audible ? 1 : 0.3;
   for (let bar = 0; bar < count; bar += 1) {
-    // The square root spreads quiet speech, which is most of a call, over more of the lane.
-    const level = Math.sqrt(Math.min((heights[bar] ?? 0) / lane.ceiling, 1));
+    // Less than proportional: quiet speech, which is most of a call, gets more of the lane.
+    const level = Math.min((heights[bar] ?? 0) / lane.ceiling, 1) ** 0.7;
     const half = Math.max(level * (middle - 3), 0.5);
     const left = bar * step;
     context.fillStyle = half <= 0.5 ? inks.rest : left < head ? inks.played : inks.ahead;

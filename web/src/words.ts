@@ -15,9 +15,6 @@ const STATES: Names = {
   failed: 'Failed',
 };
 
-/** The states that the list can be narrowed to, in the order of the menu. */
-export const FILTER_STATES = Object.keys(STATES);
-
 export function stateName(state: string): string {
   return named(STATES, state);
 }

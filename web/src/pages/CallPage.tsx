@@ -7,7 +7,7 @@ import { Gaps } from '../parts/Gaps.tsx';
 import { Icon } from '../parts/Icon.tsx';
 import { KEY_HELP } from '../parts/playerKeys.ts';
 import { Notice } from '../parts/Notice.tsx';
-import { Player } from '../parts/Player.tsx';
+import { NoAudio, Player } from '../parts/Player.tsx';
 import { StateBadge } from '../parts/CallRow.tsx';
 import { Streams } from '../parts/Streams.tsx';
 import { dateTime } from '../time.ts';
@@ -109,7 +109,9 @@ function Whole({ call }: { call: Call }) {
           </select>
         </label>
       )}
-      {playable ? <Player key={playable.recording.id} call={call} {...playable} onReady={onReady} /> : <NoAudio call={call} />}
+      {playable ? <Player key={playable.recording.id} call={call} {...playable} onReady={onReady} /> : (
+        <NoAudio icon={call.decision.action === 'never' ? 'lock' : 'audio'}>{whyNoAudio(call)}</NoAudio>
+      )}
       <div class="columns">
         <Parties call={call} />
         <Facts call={call} />
@@ -123,15 +125,6 @@ function Whole({ call }: { call: Call }) {
 }
 
 /** Why there is nothing to play. */
-function NoAudio({ call }: { call: Call }) {
-  return (
-    <section class="no-audio" role="status">
-      <Icon name={call.decision.action === 'never' ? 'lock' : 'audio'} size={20} />
-      <p>{whyNoAudio(call)}</p>
-    </section>
-  );
-}
-
 function whyNoAudio(call: Call): string {
   if (call.decision.action === 'metadata') return 'By rule, only this call’s details are kept, not its audio.';
   if (call.decision.action === 'never') return 'By rule, this call must not be recorded.';

@@ -38,7 +38,7 @@ export function SignInPage({ ended, onSignedIn }: { ended: boolean; onSignedIn: 
       <form onSubmit={submit}>
         <h1>
           <span class="sign-in-mark">
-            <Mark size={30} />
+            <Mark size={36} />
           </span>
           Nightjar
         </h1>

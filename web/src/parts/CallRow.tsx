@@ -107,7 +107,7 @@ function Notes({ call }: { call: CallSummary }) {
       )}
       {call.gaps > 0 && <span class="note warn">{gaps}</span>}
       {call.marks.map((mark) => (
-        <span key={mark} class="note warn">
+        <span key={mark} class="note warn" title={markName(mark)}>
           {markName(mark)}
         </span>
       ))}

@@ -7,8 +7,8 @@ import { isoDay } from '../time.ts';
 import { useNow } from '../ticking.ts';
 import { CallRow } from './CallRow.tsx';
 
-/** Heights in px, as calls.css has them; on a narrow window a call takes two lines. */
-const HEIGHTS = { wide: { call: 44, heading: 34 }, narrow: { call: 68, heading: 34 } };
+/** Heights in px, as calls.css has them; on a narrow window a call takes three lines. */
+const HEIGHTS = { wide: { call: 40, heading: 34 }, narrow: { call: 78, heading: 34 } };
 const NARROW = '(max-width: 719px)';
 /** Drawn beyond the window's edges, and how near the end the next page is asked for, px. */
 const MARGIN = 600;

@@ -81,7 +81,7 @@ export function Facts({ call }: { call: Call }) {
         </Fact>
         <Fact name="Zone">{zone(started)}</Fact>
       </dl>
-      <h2>Seen</h2>
+      <h2>Source</h2>
       <dl class="facts">
         <Fact name="Protocol">
           {protocolName(call.protocol)}

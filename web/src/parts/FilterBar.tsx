@@ -1,8 +1,8 @@
 // The search box and the filters. What is typed goes into the address after a short pause, so that a link keeps it.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { countNarrowing, NO_FILTERS, type Filters, type Range } from '../filters.ts';
+import { countNarrowing, NO_FILTERS, STATES, type Filters, type Range } from '../filters.ts';
 import { clock, parseDuration, zone } from '../time.ts';
-import { FILTER_STATES, stateName } from '../words.ts';
+import { stateName } from '../words.ts';
 import { Icon } from './Icon.tsx';
 
 const PAUSE_MS = 300;
@@ -58,7 +58,7 @@ function Fields({ filters, onChange }: { filters: Filters; onChange: Change }) {
         <span>State</span>
         <select value={filters.state} onChange={(event) => set({ state: event.currentTarget.value })}>
           <option value="">Any</option>
-          {FILTER_STATES.map((state) => (
+          {STATES.map((state) => (
             <option key={state} value={state}>
               {stateName(state)}
             </option>
@@ -67,7 +67,7 @@ function Fields({ filters, onChange }: { filters: Filters; onChange: Change }) {
       </label>
       <label class="field">
         <span>Number</span>
-        <TypedInput keys="tel" label="Number of either party" placeholder="any" value={filters.number} onValue={(number) => set({ number }, 'replace')} />
+        <TypedInput keys="tel" label="Number of a party, or its last three digits or more" placeholder="or last digits" value={filters.number} onValue={(number) => set({ number }, 'replace')} />
       </label>
       <label class="field">
         <span>Party</span>

@@ -1,10 +1,12 @@
 // The player of one recording: a lane per channel with its party's name, a seek bar, the controls and their keys.
+import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { api, type Call, type Peaks, type Recording } from '../api.ts';
+import { api, type ApiError, type Call, type Peaks, type Recording } from '../api.ts';
 import { Playback, RATES, type PlaybackView } from '../playback.ts';
 import { holds, markers, pointsFor, silences } from '../timeline.ts';
 import { clock, words } from '../time.ts';
-import { Icon } from './Icon.tsx';
+import { bytes } from '../words.ts';
+import { Icon, type IconName } from './Icon.tsx';
 import { Lanes } from './Lanes.tsx';
 import { SeekBar } from './SeekBar.tsx';
 import { usePlayerKeys } from './playerKeys.ts';
@@ -21,8 +23,20 @@ export interface PlayerProps {
   onReady: (seek: (ms: number) => void) => void;
 }
 
-export function Player({ call, recording, index, onReady }: PlayerProps) {
-  const peaks = usePeaks(recording);
+export function Player(props: PlayerProps) {
+  const peaks = usePeaks(props.recording);
+  // Control knows of a recording from the call's row before it has the file.
+  if (peaks.state === 'absent') return <NoAudio icon="audio">The recording is on its way from the sensor.</NoAudio>;
+  const { duration_ms: durationMs, channels } = props.recording;
+  const unknown = durationMs === null || channels === null;
+  if (peaks.state === 'loading' || (peaks.state === 'pending' && unknown)) {
+    return <section class="player loading" aria-busy="true" aria-label="Player" />;
+  }
+  // An <audio> element joins one audio graph for life: another shape of the recording takes another element.
+  return <Deck key={`${durationMs} ${channels}`} {...props} peaks={peaks} />;
+}
+
+function Deck({ call, recording, index, onReady, peaks }: PlayerProps & { peaks: PeaksState }) {
   const durationMs = recording.duration_ms ?? peaks.value?.duration_ms ?? 0;
   const channels = recording.channels ?? peaks.value?.channels ?? 1;
   const { audioRef, playback, view } = usePlayback(channels, durationMs, recording.id);
@@ -48,8 +62,18 @@ export function Player({ call, recording, index, onReady }: PlayerProps) {
       )}
       <p class="peaks-state" role="status">
         {peaks.state === 'pending' && 'The waveform is being prepared…'}
-        {peaks.state === 'failed' && 'The waveform could not be loaded.'}
+        {peaks.state === 'failed' && 'There is no waveform of this recording.'}
       </p>
+    </section>
+  );
+}
+
+/** Why there is nothing to play. */
+export function NoAudio({ icon, children }: { icon: IconName; children: ComponentChildren }) {
+  return (
+    <section class="no-audio" role="status">
+      <Icon name={icon} size={20} />
+      <p>{children}</p>
     </section>
   );
 }
@@ -97,12 +121,16 @@ function Controls({ playback, view, recording, quietMs }: ControlsProps) {
             ))}
           </select>
         </label>
-        <a class="button" href={api.downloadUrl(recording.id)} download>
-          <Icon name="download" /> Download
+        <a class="button" href={api.downloadUrl(recording.id)} download title={fileWords(recording)}>
+          <Icon name="download" /> <span class="button-text">Download</span>
         </a>
       </div>
     </div>
   );
+}
+
+function fileWords(recording: Recording): string {
+  return [recording.codec ?? recording.container, recording.bytes === null ? null : bytes(recording.bytes)].filter(Boolean).join(', ');
 }
 
 function total(spans: readonly { from: number; to: number }[]): number {
@@ -128,7 +156,8 @@ function usePlayback(channels: number, durationMs: number, recording: string) {
 }
 
 interface PeaksState {
-  state: 'loading' | 'pending' | 'ready' | 'failed';
+  /** `absent`: control does not have the recording yet; `pending`: it has not computed the waveform yet. */
+  state: 'loading' | 'absent' | 'pending' | 'ready' | 'failed';
   value: Peaks | null;
 }
 
@@ -143,7 +172,11 @@ function usePeaks(recording: Recording): PeaksState {
           setPeaks({ state: value ? 'ready' : 'pending', value });
           if (!value) timer = window.setTimeout(ask, PEAKS_AGAIN_MS);
         },
-        () => !request.signal.aborted && setPeaks({ state: 'failed', value: null }),
+        (error: ApiError) => {
+          if (request.signal.aborted) return;
+          setPeaks({ state: error.status === 404 ? 'absent' : 'failed', value: null });
+          if (error.status === 404) timer = window.setTimeout(ask, PEAKS_AGAIN_MS);
+        },
       );
     };
     ask();

@@ -1,9 +1,12 @@
 // The time axis under the waveforms: the slider that keyboards and screen readers use, holds and keys pressed, the scale.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Playback, PlaybackView } from '../playback.ts';
-import { tickStep, type Marker, type Span } from '../timeline.ts';
+import { clusters, tickStep, type Marker, type Span } from '../timeline.ts';
 import { clock, words } from '../time.ts';
 import { eventName } from '../words.ts';
+
+/** Width of a mark of one letter. */
+const MARK_PX = 20;
 
 interface SeekBarProps {
   playback: Playback;
@@ -30,9 +33,9 @@ export function SeekBar({ playback, view, marks, held }: SeekBarProps) {
               Hold
             </span>
           ))}
-          {marks.map((mark, index) => (
-            <span key={index} class={`mark ${mark.event.kind}`} style={{ left: percent(mark.at) }} title={`${eventName(mark.event)} at ${clock(mark.at)}`}>
-              {mark.event.kind === 'dtmf' ? (mark.event.detail ?? '#') : '•'}
+          {clusters(marks, (duration * MARK_PX) / width).map((cluster) => (
+            <span key={cluster.at} class="mark" style={{ left: percent(cluster.at) }} title={cluster.marks.map(markTitle).join('\n')}>
+              {clusterText(cluster.marks)}
             </span>
           ))}
         </div>
@@ -64,6 +67,16 @@ export function SeekBar({ playback, view, marks, held }: SeekBarProps) {
       <Scale duration={duration} width={width} />
     </div>
   );
+}
+
+function markTitle(mark: Marker): string {
+  return `${clock(mark.at)} ${eventName(mark.event)}${mark.event.detail ? ` ${mark.event.detail}` : ''}`;
+}
+
+/** The keys that were pressed; a dot for what else happened. */
+function clusterText(marks: readonly Marker[]): string {
+  const text = marks.map(({ event }) => (event.kind === 'dtmf' ? (event.detail ?? '?') : '•')).join('');
+  return text.length > 12 ? `${text.slice(0, 11)}…` : text;
 }
 
 function Scale({ duration, width }: { duration: number; width: number }) {

@@ -44,7 +44,7 @@ function Row({ call, stream }: { call: Call; stream: Stream }) {
       <th scope="row" data-label="Speaker">
         {speaker(call, stream)}
       </th>
-      <td data-label="Codec" title={stream.payload_type === null ? undefined : `Payload type ${stream.payload_type}`}>
+      <td data-label="Codec" class="codec" title={stream.payload_type === null ? undefined : `Payload type ${stream.payload_type}`}>
         {stream.codec ?? 'unknown'}
         {stream.clock_rate !== null && <span class="detail"> {stream.clock_rate / 1000} kHz</span>}
       </td>
@@ -69,8 +69,10 @@ function Row({ call, stream }: { call: Call; stream: Stream }) {
         {words(stream.duration_ms)}
       </td>
       <td data-label="Way" class="way">
-        <code>{stream.src}</code> → <code>{stream.dst}</code>
-        <span class="detail"> SSRC {stream.ssrc}</span>
+        <code>
+          {stream.src} → {stream.dst}
+        </code>
+        <span class="detail">SSRC {stream.ssrc}</span>
       </td>
       <td data-label="Use">
         {useName(stream)}
