@@ -48,9 +48,9 @@ pub enum SourceError {
          Ethernet, Linux cooked (v1, v2), raw IP and NULL/loopback are"
     )]
     UnknownLink {
-        /// The file or interface.
+        /// The file.
         file: String,
-        /// The number: LINKTYPE of a file, ARPHRD of an interface.
+        /// Its LINKTYPE number.
         number: u32,
     },
     /// The file ends in the middle of a record.
@@ -121,6 +121,17 @@ pub enum SourceError {
         interface: String,
         /// The system's reason.
         source: io::Error,
+    },
+    /// The interface's link layer is not decoded.
+    #[error(
+        "interface {interface:?} has link layer {number} (ARPHRD_ number), which is not decoded; \
+         Ethernet and interfaces that carry bare IP are"
+    )]
+    InterfaceLink {
+        /// The interface.
+        interface: String,
+        /// Its ARPHRD number.
+        number: u16,
     },
     /// A captured interface was removed, or moved to another network namespace.
     #[error(

@@ -3,6 +3,7 @@
 
 use std::env;
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use nightjar_capture::{CaptureFile, PacketSource, SourceError};
@@ -24,7 +25,9 @@ fn folder(test: &str) -> Option<PathBuf> {
     if folder.join("MANIFEST.tsv").is_file() {
         return Some(folder);
     }
-    eprintln!("SKIPPED: {test}: needs the captures beside the repository (NIGHTJAR_CAPTURES)");
+    let why = "needs the captures beside the repository (NIGHTJAR_CAPTURES)";
+    // Past the test harness, which would swallow a print.
+    writeln!(io::stderr(), "SKIPPED: {test}: {why}").unwrap();
     None
 }
 

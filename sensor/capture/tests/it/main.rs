@@ -3,6 +3,8 @@
 mod captures;
 mod corrupt;
 mod files;
+mod live;
+mod namespace;
 mod pcapng;
 mod writer;
 
