@@ -83,7 +83,7 @@ pub(super) const SCENARIOS: &[Entry] = &[
     Entry::many("office", "sixty varied calls of 8 to 40 s in two minutes", |scenario| {
         let seed = scenario.seed();
         let plan = BulkPlan { calls: Some(60), ..BulkPlan::office(Nanos::from_secs(2)) };
-        Scenario::bulk("office", seed, plan);
+        Scenario::bulk("office", seed, plan)
     }),
 ];
 
