@@ -27,6 +27,9 @@ mod reclaim;
 mod record;
 mod recovery;
 mod segment;
+mod spool;
+mod spool_file;
+mod spool_recovery;
 mod status;
 mod writer;
 
@@ -40,5 +43,9 @@ pub use reader::{BlockReader, Next};
 pub use record::{RECORD_HEADER_BYTES, RECORD_LIMIT, Record, RecordHeader, RecordKind, Records};
 pub use recovery::{DropReason, Dropped, RecoveredBlock, Recovery, recover};
 pub use segment::{ClockPair, SENSOR_NAME_LIMIT, SegmentHeader, SegmentPosition};
+pub use spool::{
+    SPOOL_APPEND_LIMIT, SPOOL_BUFFER_LIMIT, Spool, SpoolDirectory, SpoolError, SpoolFigures, SpooledCall,
+};
+pub use spool_recovery::{SpoolDropReason, SpoolDropped, SpoolRecovery};
 pub use status::{JournalFigures, JournalState};
 pub use writer::{AppendError, BlockWriter, SEAL_AFTER};
