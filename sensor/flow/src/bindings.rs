@@ -60,6 +60,9 @@ pub struct BindingTable {
     entries: HashMap<Endpoint, Vec<Entry>, RandomState>,
     /// The endpoints of each call, for forgetting them.
     of_call: HashMap<CallKey, Vec<Endpoint>, RandomState>,
+    /// Where a named party was seen sending to: who sends from there is the leg that it talks to,
+    /// whatever SDP says (symmetric RTP behind NAT).
+    learned: HashMap<Endpoint, (CallKey, u16), RandomState>,
 }
 
 impl BindingTable {
@@ -99,6 +102,9 @@ impl BindingTable {
     /// Forgets a call's bindings.
     pub fn forget(&mut self, call: CallKey) {
         for endpoint in self.of_call.remove(&call).unwrap_or_default() {
+            if self.learned.get(&endpoint).is_some_and(|(owner, _)| *owner == call) {
+                self.learned.remove(&endpoint);
+            }
             if let Some(entries) = self.entries.get_mut(&endpoint) {
                 entries.retain(|entry| entry.binding.call != call);
                 if entries.is_empty() {
@@ -150,8 +156,12 @@ impl BindingTable {
         let entry = best(self.entries.get_mut(&flow.destination())?, source, at)?;
         let binding = &entry.binding;
         let named = entry.fit(source) >= 2;
+        let learned = self.learned.get(&source).filter(|(call, _)| *call == binding.call);
         let speaker = if named {
             binding.speaker
+        } else if let Some((_, leg)) = learned {
+            let receiver = if *leg == binding.receiver { binding.speaker } else { Some(binding.receiver) };
+            return Some(resolved(binding, Some(*leg), receiver));
         } else if entry.claimed_by.is_none() {
             entry.claimed_by = Some(source);
             binding.speaker
@@ -168,6 +178,12 @@ impl BindingTable {
     fn by_source(&mut self, flow: FlowKey, at: Nanos) -> Option<Resolved> {
         let entry = best(self.entries.get_mut(&flow.source())?, flow.destination(), at)?;
         let (speaker, receiver) = (Some(entry.binding.receiver), entry.binding.speaker);
+        if let Some(leg) = receiver {
+            let call = entry.binding.call;
+            if self.learned.insert(flow.destination(), (call, leg)).is_none() {
+                self.of_call.entry(call).or_default().push(flow.destination());
+            }
+        }
         Some(resolved(&entry.binding, speaker, receiver))
     }
 }

@@ -78,7 +78,7 @@ impl Figures {
             duplicates: 0,
             reordered: 0,
             first_at: at,
-            last_at: at,
+            last_at: Nanos::ZERO,
             highest: 0,
             base: 0,
             seen: 0,

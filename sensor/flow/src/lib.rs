@@ -12,5 +12,5 @@ mod table;
 pub use bindings::{BindingTable, Resolved};
 pub use figures::{Figures, Sequence};
 pub use formats::{FormatUse, static_format};
-pub use stream::{Membership, Stream, StreamKey};
+pub use stream::{Membership, Stream, StreamFacts, StreamKey};
 pub use table::{FlowTable, Limits, Placement, Rebound};

@@ -4,7 +4,7 @@ use nightjar_wire::{CallKey, FlowKey, Format, MediaKind, Nanos, PayloadType};
 use serde::{Deserialize, Serialize};
 
 use crate::figures::Figures;
-use crate::formats::{FormatUse, FormatUses, static_format};
+use crate::formats::{FormatUse, FormatUses, guessed_format, static_format};
 
 /// What identifies a stream on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,6 +26,21 @@ pub struct Membership {
     pub speaker: Option<u16>,
     /// Index of the leg that listens.
     pub receiver: Option<u16>,
+}
+
+/// What is known of a stream beside its packets.
+#[derive(Clone, Debug)]
+pub struct StreamFacts {
+    /// Whose it is.
+    pub membership: Membership,
+    /// What it carries.
+    pub kind: MediaKind,
+    /// The formats that signalling names for its receiver.
+    pub formats: Vec<Format>,
+    /// The stream that it repeats.
+    pub copy_of: Option<u32>,
+    /// The stream that it continues.
+    pub continues: Option<u32>,
 }
 
 /// A stream and all that is known about it.
@@ -87,13 +102,16 @@ impl Stream {
         self.uses().iter().rev().max_by_key(|used| used.packets)
     }
 
-    /// What a payload type stands for here: by SDP, else by RFC 3551.
+    /// What a payload type stands for here: by SDP, else by RFC 3551, else by its shape.
     pub fn format(&self, payload_type: PayloadType) -> Option<Format> {
         self.formats
             .iter()
             .find(|format| format.payload_type == payload_type)
             .cloned()
             .or_else(|| static_format(payload_type))
+            .or_else(|| {
+                self.uses().iter().find(|used| used.payload_type == payload_type).and_then(guessed_format)
+            })
     }
 
     /// Its commonest payload type is one of RFC 3551's video types.

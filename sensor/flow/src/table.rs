@@ -7,7 +7,7 @@ use nightjar_wire::{Binding, CallKey, Endpoint, FlowKey, MediaKind, Nanos, RtpVi
 
 use crate::bindings::{BindingTable, Resolved};
 use crate::figures::Sequence;
-use crate::stream::{Membership, Stream, StreamKey};
+use crate::stream::{Membership, Stream, StreamFacts, StreamKey};
 
 /// How often a stream says that media flows.
 const REPORT_INTERVAL: Nanos = Nanos::from_secs(1);
@@ -23,7 +23,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { streams: 400_000, plausible_after: 3 }
+        Limits { streams: 400_000, plausible_after: 1 }
     }
 }
 
@@ -221,36 +221,38 @@ impl FlowTable {
         self.bindings.unbind(call, dialog, endpoint, until);
     }
 
-    /// Puts a waiting stream into a call without signalling: its sender is the leg that has sent
-    /// or received at the same endpoint before, else the first free one.
-    pub fn join_unsignalled(&mut self, id: u32, call: CallKey) {
+    /// Puts a waiting stream into a call without signalling, as the leg that sends it.
+    pub fn join_unsignalled(&mut self, id: u32, call: CallKey, speaker: Option<u16>) {
         let Some(stream) = self.streams.get(&id) else { return };
         let flow = stream.key.flow;
-        let speaker = self.of_call.get(&call).into_iter().flatten().find_map(|other| {
-            let other = self.streams.get(other)?;
-            let membership = other.membership?;
-            let (src, dst) = (other.key.flow.source(), other.key.flow.destination());
-            if src == flow.source() || dst == flow.destination() {
-                membership.speaker
-            } else if dst == flow.source() || src.addr == flow.dst {
-                membership.receiver
-            } else {
-                None
-            }
-        });
-        let speaker = speaker.unwrap_or(0);
-        let receiver = Some(1 - speaker.min(1));
-        let membership = Membership { call, dialog: None, speaker: Some(speaker), receiver };
-        let kind = if self.streams[&id].is_static_video() { MediaKind::Video } else { MediaKind::Audio };
+        let kind = if stream.is_static_video() { MediaKind::Video } else { MediaKind::Audio };
+        let receiver = speaker.map(|leg| 1 - leg.min(1));
+        let membership = Membership { call, dialog: None, speaker, receiver };
         self.stop_waiting(id, flow);
         self.join(id, &Resolved { membership, formats: Vec::new(), kind });
+    }
+
+    /// A call without signalling got its signalling: the flow's streams take their place in the
+    /// dialog. Returns those whose place changed.
+    pub fn relabel(&mut self, call: CallKey, flow: FlowKey, dialog: u16, speaker: Option<u16>) -> Vec<u32> {
+        let mut changed = Vec::new();
+        for id in self.of_call.get(&call).into_iter().flatten() {
+            let Some(stream) = self.streams.get_mut(id) else { continue };
+            if stream.key.flow != flow {
+                continue;
+            }
+            let receiver = speaker.map(|leg| 1 - leg.min(1));
+            stream.membership = Some(Membership { call, dialog: Some(dialog), speaker, receiver });
+            changed.push(*id);
+        }
+        changed
     }
 
     /// True when a stream has behaved like RTP: consecutive numbers, often enough.
     pub fn is_plausible(&self, id: u32) -> bool {
         self.streams.get(&id).is_some_and(|stream| {
             stream.in_sequence >= self.limits.plausible_after
-                && u64::from(stream.in_sequence) * 2 >= stream.figures.packets
+                && u64::from(stream.in_sequence) * 2 + 1 >= stream.figures.packets
         })
     }
 
@@ -292,14 +294,20 @@ impl FlowTable {
         self.of_call.get(&call).into_iter().flatten().filter_map(|id| self.stream(*id))
     }
 
-    /// Puts a stream back that an earlier run of the sensor had bound.
-    pub fn restore(&mut self, stream: Stream) {
-        self.next_id = self.next_id.max(stream.id.wrapping_add(1));
-        if let Some(membership) = stream.membership {
-            self.of_call.entry(membership.call).or_default().push(stream.id);
-            self.by_key.insert(stream.key, stream.id);
-            self.streams.insert(stream.id, Box::new(stream));
+    /// Takes over a stream of an earlier run of the sensor under its id, or what was learnt of it
+    /// later. Its packets follow through [`FlowTable::handle_rtp`].
+    pub fn recover_stream(&mut self, id: u32, key: StreamKey, facts: &StreamFacts) {
+        self.next_id = self.next_id.max(id.wrapping_add(1));
+        if !self.streams.contains_key(&id) {
+            self.of_call.entry(facts.membership.call).or_default().push(id);
+            self.by_key.insert(key, id);
+            self.streams.insert(id, Box::new(Stream::new(id, key, Nanos::MAX)));
         }
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.membership = Some(facts.membership);
+        stream.kind = facts.kind;
+        stream.set_formats(&facts.formats);
+        (stream.copy_of, stream.continues) = (facts.copy_of, facts.continues);
     }
 
     fn join(&mut self, id: u32, resolved: &Resolved) {
@@ -366,8 +374,8 @@ fn count(stream: &mut Stream, at: Nanos, rtp: &RtpView<'_>, ip_id: Option<u16>) 
     let len = rtp.bytes().len();
     let place = figures.handle_packet(at, sequence, rtp.timestamp(), ip_id, len, stream.clock_rate);
     if place != Sequence::MirrorCopy {
-        stream.uses.handle_packet(at, rtp.payload_type());
-        let follows = !first && (0..=1).contains(&sequence.since(before));
+        stream.uses.handle_packet(at, rtp.payload_type(), rtp.payload());
+        let follows = !first && sequence.since(before) == 1;
         stream.in_sequence = stream.in_sequence.saturating_add(u32::from(follows));
     }
     place
