@@ -6,3 +6,4 @@ mod clock;
 mod forks;
 mod loss;
 mod network;
+mod players;
