@@ -161,6 +161,9 @@ impl CallAudio {
     /// Gives every frame that no packet can change any more to `sink`: those whose wait for late
     /// packets ends at `watermark` or before.
     pub fn advance(&mut self, watermark: Nanos, sink: &mut impl FrameSink) {
+        if self.decided.is_none() {
+            return;
+        }
         self.release_held(watermark, sink);
         let jumped = self.streams.iter().filter_map(AudioStream::jumped_to).max();
         self.close_frames(watermark.max(jumped.unwrap_or(Nanos::ZERO)), sink);
@@ -253,9 +256,6 @@ impl CallAudio {
     /// Lets held packets go on, once it is known whose they are, in order of arrival; frames close
     /// between them, so that the queues stay short.
     fn release_held(&mut self, watermark: Nanos, sink: &mut impl FrameSink) {
-        if self.decided.is_none() || self.held.is_empty() {
-            return;
-        }
         let mut held = std::mem::take(&mut self.held);
         held.drain(|stream, arrival, datagram| {
             self.close_frames(arrival.min(watermark), sink);

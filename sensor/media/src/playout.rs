@@ -55,6 +55,8 @@ pub(crate) struct Playout {
     current_at: i64,
     decoder: Option<(Codec, AudioDecoder)>,
     last: Option<Played>,
+    /// The highest count in the sequence that was taken from the queue.
+    passed: Option<i64>,
     /// Packets that were decoded for samples that had passed already.
     pub(crate) missed: u64,
 }
@@ -63,6 +65,11 @@ impl Playout {
     /// Whether a packet is in play.
     pub(crate) fn is_idle(&self) -> bool {
         self.current.is_empty()
+    }
+
+    /// Whether a packet of this count could only be played after a later one.
+    pub(crate) fn has_passed(&self, sequence: i64) -> bool {
+        self.passed.is_some_and(|passed| sequence < passed)
     }
 
     /// Writes the frame's samples into `plane`, which is silent, and returns how many there were.
@@ -81,6 +88,7 @@ impl Playout {
                 return played;
             }
             let Some(packet) = queue.pop_before(frame.at + FRAME) else { return played };
+            self.passed = self.passed.max(Some(packet.sequence));
             if let Some(gap) = self.gap_before(&packet, queue, frame, heard) {
                 gaps.push(gap);
             }

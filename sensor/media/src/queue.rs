@@ -78,16 +78,17 @@ impl PacketQueue {
 
     /// The last packet before `sequence` and the first one after it, of those whose frame must
     /// still be open at `arrival`: what else is still here depends on when frames were asked for.
+    /// `None` when a packet after it has no open frame, and so it has none either.
     pub(crate) fn open_neighbours(
         &self,
         sequence: i64,
         arrival: Nanos,
         late_after: Nanos,
-    ) -> (Option<&QueuedPacket>, Option<&QueuedPacket>) {
-        let mut open = self.packets.iter().filter(|packet| arrival < nanos_at(packet.at) + late_after);
-        let after = open.clone().find(|packet| packet.sequence > sequence);
-        let before = open.rfind(|packet| packet.sequence < sequence);
-        (before, after)
+    ) -> Option<(Option<&QueuedPacket>, Option<&QueuedPacket>)> {
+        let is_open = |packet: &&QueuedPacket| arrival < nanos_at(packet.at) + late_after;
+        let after = self.packets.iter().find(|packet| packet.sequence > sequence);
+        let before = self.packets.iter().rfind(|packet| packet.sequence < sequence).filter(is_open);
+        after.is_none_or(|next| is_open(&next)).then_some((before, after))
     }
 
     /// Notes a packet without speech.
@@ -116,10 +117,16 @@ impl PacketQueue {
         count
     }
 
-    /// Moves all packets from `since` on earlier.
+    /// Moves all packets from `since` on earlier; none before them may lie later than they do, or
+    /// the order of places would not be the order of packets.
     pub(crate) fn move_earlier(&mut self, since: i64, samples: i64) {
-        for packet in self.packets.iter_mut().filter(|packet| packet.sequence >= since) {
-            packet.at -= samples;
+        let mut latest = i64::MAX;
+        for packet in self.packets.iter_mut().rev() {
+            if packet.sequence >= since {
+                packet.at -= samples;
+            }
+            packet.at = packet.at.min(latest);
+            latest = packet.at;
         }
     }
 
@@ -165,11 +172,12 @@ mod tests {
         }
         let late_after = Nanos::from_millis(200);
         let sequences = |arrival| {
-            let (before, after) = queue.open_neighbours(4, arrival, late_after);
-            (before.map(|packet| packet.sequence), after.map(|packet| packet.sequence))
+            let (before, after) = queue.open_neighbours(4, arrival, late_after)?;
+            Some((before.map(|packet| packet.sequence), after.map(|packet| packet.sequence)))
         };
-        assert_eq!(sequences(Nanos::ZERO), (Some(3), Some(5)));
-        assert_eq!(sequences(nanos_at(1000 + 3 * 160) + late_after), (None, Some(5)));
+        assert_eq!(sequences(Nanos::ZERO), Some((Some(3), Some(5))));
+        assert_eq!(sequences(nanos_at(1000 + 3 * 160) + late_after), Some((None, Some(5))));
+        assert_eq!(sequences(nanos_at(1000 + 5 * 160) + late_after), None);
         assert!(queue.pop_before(1160).is_none());
         let order: Vec<u8> =
             std::iter::from_fn(|| queue.pop_before(i64::MAX)).map(|packet| packet.payload[0]).collect();

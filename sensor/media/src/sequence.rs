@@ -26,6 +26,8 @@ pub(crate) enum Order {
         sequence: i64,
     },
     Duplicate,
+    /// Of the time before the sender began anew.
+    Stale,
     /// Far away: very old, or the sender began anew. The timestamp must tell.
     Wild,
 }
@@ -37,12 +39,14 @@ pub(crate) struct SequenceWindow {
     highest: Option<(SeqNumber, i64)>,
     /// Bit `n`: the number `n` below the highest has come.
     seen: u128,
+    /// The highest number before the sender began anew.
+    former: Option<SeqNumber>,
 }
 
 impl SequenceWindow {
     pub(crate) fn observe(&mut self, number: SeqNumber) -> Order {
         let Some((highest, count)) = self.highest else {
-            self.begin(number, 0);
+            (self.highest, self.seen) = (Some((number, 0)), 1);
             return Order::First { sequence: 0 };
         };
         let ahead = number.since(highest);
@@ -53,7 +57,7 @@ impl SequenceWindow {
             return Order::Ahead { sequence, missing: ahead as u16 - 1 };
         }
         if ahead > 0 || i64::from(ahead) <= -WINDOW {
-            return Order::Wild;
+            return if self.is_stale(number) { Order::Stale } else { Order::Wild };
         }
         let bit = 1u128 << -ahead;
         if self.seen & bit != 0 {
@@ -73,14 +77,15 @@ impl SequenceWindow {
     /// The sender began anew: `number` follows what came before. Returns its count.
     pub(crate) fn restart(&mut self, number: SeqNumber) -> i64 {
         let sequence = self.highest.map_or(0, |(_, count)| count + 1);
-        self.begin(number, sequence);
+        self.former = self.highest.map(|(highest, _)| highest);
+        self.highest = Some((number, sequence));
+        // What lies below must not be taken for new: its counts belong to what came before.
+        self.seen = u128::MAX;
         sequence
     }
 
-    fn begin(&mut self, number: SeqNumber, sequence: i64) {
-        self.highest = Some((number, sequence));
-        // What lies below has not come with these numbers.
-        self.seen = 1;
+    fn is_stale(&self, number: SeqNumber) -> bool {
+        self.former.is_some_and(|former| (0..MAX_DROPOUT).contains(&former.since(number)))
     }
 }
 
@@ -121,5 +126,8 @@ mod tests {
         assert_eq!(window.restart(SeqNumber(20_000)), 1);
         assert_eq!(window.observe(SeqNumber(20_001)), Order::Ahead { sequence: 2, missing: 0 });
         assert_eq!(window.observe(SeqNumber(20_000)), Order::Duplicate);
+        assert_eq!(window.observe(SeqNumber(19_990)), Order::Duplicate);
+        assert_eq!(window.observe(SeqNumber(10)), Order::Stale);
+        assert_eq!(window.observe(SeqNumber(11)), Order::Wild);
     }
 }

@@ -225,6 +225,7 @@ impl AudioStream {
             }
             Order::Behind { sequence } => Ok(Numbered { sequence, missing: Some(0), in_order: false }),
             Order::Duplicate => Err(Fate::Duplicate),
+            Order::Stale => Err(Fate::Late),
             Order::Wild => {
                 let behind = self.latest_time.map_or(0, |(latest, _)| latest.since(rtp.timestamp()));
                 if self.window.behind(number).is_some() && behind > 0 && behind < MAX_OLD_TICKS {
@@ -281,16 +282,18 @@ impl AudioStream {
     }
 
     /// The place of a packet that comes after a later one: relative to the one that follows it, or
-    /// else to the one before. `None` when its time has passed.
+    /// else to the one before, and between the two. `None` when its time has passed.
     fn place_between(&self, arrival: Nanos, sequence: i64, ticks: i64, late_after: Nanos) -> Option<i64> {
-        let (before, after) = self.queue.open_neighbours(sequence, arrival, late_after);
-        let by_next = after.map(|next| next.at - (next.ticks - ticks));
-        let by_next =
-            by_next.filter(|at| after.is_some_and(|next| (1..=MAX_NEIGHBOUR).contains(&(next.at - at))));
-        let by_last = before.map(|last| last.at + (ticks - last.ticks));
-        let by_last =
-            by_last.filter(|at| before.is_some_and(|last| (1..=MAX_NEIGHBOUR).contains(&(at - last.at))));
-        by_next.or(by_last).filter(|&at| arrival < nanos_at(at) + late_after)
+        if self.playout.has_passed(sequence) {
+            return None;
+        }
+        let (before, after) = self.queue.open_neighbours(sequence, arrival, late_after)?;
+        let near = |distance: &i64| (1..=MAX_NEIGHBOUR).contains(distance);
+        let by_next = after.and_then(|next| Some(next.at - Some(next.ticks - ticks).filter(near)?));
+        let by_last = before.and_then(|last| Some(last.at + Some(ticks - last.ticks).filter(near)?));
+        let at = by_next.or(by_last)?;
+        let at = at.max(before.map_or(at, |last| last.at)).min(after.map_or(at, |next| next.at));
+        (arrival < nanos_at(at) + late_after).then_some(at)
     }
 
     /// First sample that waits, on the grid.
