@@ -3,7 +3,7 @@
 use nightjar_wire::Nanos;
 
 use crate::expected::{CallExpected, timestamp};
-use crate::flow::{Flow, take_one_hop};
+use crate::flow::{Flow, mac_of, take_one_hop};
 use crate::frame::{Frame, FrameClass};
 use crate::link::add_tags;
 use crate::plan::Mirror;
@@ -59,10 +59,19 @@ impl ActiveCall {
             Part::Leg(index) => self.legs[index].send(shop, out),
         }
         out.original_len = out.bytes.len() as u32;
+        let originals = later.len();
         if let Some(mirror) = &self.script.plan.mirror {
             let copies: Vec<Frame> =
                 std::iter::once(&*out).chain(later.iter()).map(|frame| copy_of(frame, mirror)).collect();
             later.extend(copies);
+        }
+        if let Some(vlans) = self.script.plan.direction_vlans {
+            let caller = mac_of(self.script.plan.addresses[0].sip.ip());
+            for frame in std::iter::once(&mut *out).chain(&mut later[..originals]) {
+                let vlan = if frame.bytes[6..12] == caller { vlans[0] } else { vlans[1] };
+                add_tags(&[vlan], &mut frame.bytes);
+                frame.original_len = frame.bytes.len() as u32;
+            }
         }
         if !std::mem::replace(&mut self.begun, true) {
             self.script.expected.started_at = timestamp(out.at);
@@ -92,6 +101,11 @@ impl ActiveCall {
     pub fn hang_up(&mut self, at: Nanos) {
         self.legs.iter_mut().for_each(|leg| leg.stop(at));
         self.script.hang_up(at);
+    }
+
+    /// Whether it has sent a frame.
+    pub fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// What is known of it now.

@@ -2,7 +2,7 @@
 //! into files and interfaces, and the account of what was sent. Tests, demo and benchmarks all
 //! use it; the sensor's ledger and calls are asserted against its own.
 //!
-//! Everything but [`pcap_out`](PcapWriter) and `play` is pure: the same scenario and seed give
+//! Everything but [`PcapWriter`] and [`play()`] is pure: the same scenario and seed give
 //! the same bytes on every machine.
 
 mod active_call;
@@ -20,6 +20,7 @@ mod noise;
 mod party;
 mod pcap_out;
 mod plan;
+mod play;
 mod random;
 mod rtcp;
 mod rtp_leg;
@@ -49,6 +50,7 @@ pub use plan::{
     Attempt, CallPlan, Ending, Extra, ExtraKind, HoldForm, LegPlan, MidCall, MidCallChange, Mirror, Music,
     Opening, Outcome, RtcpPlan, RtpChange, SignallingPath, Visible,
 };
+pub use play::{FrameSink, PlayClock, WallClock, play};
 pub use random::Random;
 pub use scenario::{PcapOptions, SCENARIO_START, Scenario, expected_path, write_json};
 pub use schedule::{FrameStream, Notice};

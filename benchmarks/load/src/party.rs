@@ -98,6 +98,8 @@ pub struct SideAddresses {
     pub sip: SocketAddr,
     /// Media, as seen on the wire.
     pub media: SocketAddr,
+    /// Where its media leave from, when not from [`SideAddresses::media`] (asymmetric RTP).
+    pub media_source: Option<SocketAddr>,
     /// What SDP and Contact say instead, when the side is behind a NAT that its SDP does not know.
     pub advertised_media: Option<SocketAddr>,
 }
@@ -126,6 +128,7 @@ impl SideAddresses {
         SideAddresses {
             sip: SocketAddr::new(addr, 5060),
             media: SocketAddr::new(addr, port),
+            media_source: None,
             advertised_media: None,
         }
     }

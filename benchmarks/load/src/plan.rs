@@ -45,7 +45,7 @@ pub struct CallPlan {
     pub ending: Ending,
     /// A `Session-Expires` in seconds (RFC 4028); the refreshes are [`MidCall`]s.
     pub session_expires: Option<u32>,
-    /// Other datagrams on the media ports.
+    /// Other datagrams on the call's ports.
     pub extras: Vec<Extra>,
     /// What the tap sees of the call.
     pub visible: Visible,
@@ -59,6 +59,8 @@ pub struct CallPlan {
     pub sdp_ballast: usize,
     /// The mirror copies each frame a second time.
     pub mirror: Option<Mirror>,
+    /// VLAN ids of what caller and callee send: a tap of two directions.
+    pub direction_vlans: Option<[u16; 2]>,
     /// A Call-ID instead of a random one.
     pub call_id: Option<String>,
 }
@@ -223,7 +225,7 @@ pub enum Ending {
     ByeUnseen,
 }
 
-/// Another datagram between the media sockets.
+/// Another datagram between the call's sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extra {
     /// When, from the answer on.
@@ -234,7 +236,7 @@ pub struct Extra {
     pub kind: ExtraKind,
 }
 
-/// What shares a media port (RFC 7983).
+/// What shares a port with media (RFC 7983) or signalling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExtraKind {
     /// A STUN binding request.
@@ -243,6 +245,8 @@ pub enum ExtraKind {
     Dtls,
     /// Two line ends.
     KeepAlive,
+    /// The same between the signalling sockets (RFC 5626, 3.5.1).
+    SipKeepAlive,
     /// RTP whose CSRC count runs past its end.
     MalformedRtp,
 }
@@ -308,6 +312,7 @@ impl CallPlan {
             repeat: None,
             sdp_ballast: 0,
             mirror: None,
+            direction_vlans: None,
             call_id: None,
         }
     }

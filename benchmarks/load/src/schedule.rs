@@ -160,11 +160,6 @@ impl FrameStream {
         self.active.len() - self.free.len()
     }
 
-    /// How many calls have begun.
-    pub fn begun_calls(&self) -> u32 {
-        self.next_index
-    }
-
     /// The account of what was sent. Calls that are still going on are accounted as they stand.
     pub fn finish(self) -> Expected {
         let mut calls: Vec<CallExpected> = self.finished.into();
@@ -190,9 +185,6 @@ impl FrameStream {
             let random = Random::derive(self.seed, u64::from(index));
             let script = write_script(plan, index, start + offset, random);
             let call = ActiveCall::new(script, &mut self.shop);
-            if let Some(notices) = &mut self.notices {
-                notices.push(Notice::Started(call.expected().clone()));
-            }
             let slot = self.free.pop().unwrap_or_else(|| {
                 self.active.push(None);
                 self.active.len() - 1
@@ -212,7 +204,11 @@ impl FrameStream {
     fn send_of_call(&mut self, out: &mut Frame) {
         let Some(Reverse((_, _, slot))) = self.due.pop() else { return };
         let Some(call) = &mut self.active[slot] else { return };
+        let first = !call.has_begun();
         call.send(&mut self.shop, out, &mut self.scratch);
+        if first && let Some(notices) = &mut self.notices {
+            notices.push(Notice::Started(call.expected().clone()));
+        }
         self.reschedule(slot);
         for frame in self.scratch.drain(..) {
             let at = frame.at;

@@ -116,9 +116,14 @@ impl Script {
         self.sends.push_back(Send { at, src, dst, payload, class });
     }
 
+    /// Where a side's media leave from.
+    pub fn media_source(&self, side: Side) -> SocketAddr {
+        self.plan.addresses[side.index()].media_source.unwrap_or(self.media[side.index()])
+    }
+
     /// Sends another datagram between the media sockets.
     pub fn put_on_media(&mut self, at: Nanos, by: Side, payload: Vec<u8>, class: FrameClass) {
-        let [src, dst] = [by, by.other()].map(|side| self.media[side.index()]);
+        let (src, dst) = (self.media_source(by), self.media[by.other().index()]);
         self.sends.push_back(Send { at, src, dst, payload, class });
     }
 

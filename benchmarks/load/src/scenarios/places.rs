@@ -6,7 +6,7 @@ use nightjar_wire::Nanos;
 
 use super::Entry;
 use crate::party::{Side, SideAddresses};
-use crate::plan::{Mirror, RtcpPlan, SignallingPath};
+use crate::plan::{Extra, ExtraKind, Mirror, RtcpPlan, SignallingPath};
 use crate::random::Random;
 use crate::scenario::Scenario;
 
@@ -18,14 +18,36 @@ pub(super) const SCENARIOS: &[Entry] = &[
     ),
     Entry::many(
         "ports-reused-late-packets",
-        "the same; packets of a call come 900 ms after its BYE",
-        |scenario| on_the_same_ports(scenario, Nanos::from_millis(900)),
+        "the same; packets of a call come for 1.2 s after its BYE",
+        |scenario| on_the_same_ports(scenario, Nanos::from_millis(1200)),
     ),
     Entry::one("nat-caller", "the caller's SDP names a private address, its media are symmetric", |call| {
         call.addresses[0].advertised_media = Some(private(call.addresses[0].media));
     }),
     Entry::one("nat-callee", "the callee's SDP names a private address", |call| {
         call.addresses[1].advertised_media = Some(private(call.addresses[1].media));
+    }),
+    Entry::one("asymmetric-ports", "both sides send from other ports than they receive on", |call| {
+        call.rtcp = RtcpPlan::Apart;
+        for side in &mut call.addresses {
+            side.media_source = Some(SocketAddr::new(side.media.ip(), side.media.port() + 200));
+        }
+    }),
+    Entry::one(
+        "sip-on-other-ports",
+        "signalling between ports 15070 and 6050, with keep-alives there",
+        |call| {
+            call.addresses[0].sip.set_port(15_070);
+            call.addresses[1].sip.set_port(6050);
+            for number in 0..3 {
+                let (at, by) = (Nanos::from_secs(2 + 3 * number), Side::Caller);
+                call.extras.push(Extra { at, by, kind: ExtraKind::SipKeepAlive });
+            }
+        },
+    ),
+    Entry::one("vlan-per-direction", "what the caller sends is on VLAN 101, the rest on 102", |call| {
+        call.rtcp = RtcpPlan::Apart;
+        call.direction_vlans = Some([101, 102]);
     }),
     Entry::one("proxy-both-sides", "the tap sees both sides of a proxy: one dialog twice", |call| {
         call.path = SignallingPath::BothSidesOfProxy;
@@ -75,11 +97,12 @@ pub(super) const SCENARIOS: &[Entry] = &[
 /// Three calls of the same two sockets; INVITE to INVITE leaves 700 ms between BYE and INVITE.
 fn on_the_same_ports(mut scenario: Scenario, late: Nanos) -> Scenario {
     let first = scenario.plain();
-    let whole = first.ring + first.talk;
+    let ring = Nanos::from_millis(150);
+    let whole = ring + first.talk;
     for number in 0..3 {
         let mut call = scenario.plain();
         call.addresses = first.addresses;
-        call.ring = Nanos::from_millis(1500);
+        call.ring = ring;
         call.legs.iter_mut().for_each(|leg| leg.late = late);
         scenario.call(Nanos(number * (whole.0 + 700_000_000)), call);
     }

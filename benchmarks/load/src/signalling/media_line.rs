@@ -9,7 +9,7 @@ use crate::impairment::Impairment;
 use crate::party::Side;
 use crate::plan::{Ending, Extra, ExtraKind, Opening, RtcpPlan};
 use crate::rtp_leg::LegScript;
-use crate::script::Script;
+use crate::script::{Script, Send};
 
 impl Script {
     /// Everything between answer and end, and the end.
@@ -40,7 +40,7 @@ impl Script {
     /// Both sides begin to send, or go on from their early media, until the end.
     fn start_legs(&mut self, answered: Nanos, acknowledged: Nanos, end: Nanos) {
         for (side, from) in [(Side::Caller, acknowledged), (Side::Callee, answered)] {
-            let start = from + Nanos::from_micros(self.random.between(1_000, 19_000));
+            let start = from + Nanos(self.random.between(1_000_000, 19_000_000));
             let plan = &self.plan.legs[side.index()];
             let until = end + plan.late;
             if plan.mute {
@@ -72,7 +72,7 @@ impl Script {
         LegScript {
             speaker: side.into(),
             kind: StreamKind::Audio,
-            src: self.media[side.index()],
+            src: self.media_source(side),
             dst: self.media[side.other().index()],
             start,
             until,
@@ -119,6 +119,13 @@ impl Script {
             ExtraKind::Stun => (self.stun_request(), FrameClass::Stun),
             ExtraKind::Dtls => (dtls_alert(), FrameClass::Dtls),
             ExtraKind::KeepAlive => (b"\r\n\r\n".to_vec(), FrameClass::KeepAlive),
+            ExtraKind::SipKeepAlive => {
+                let [src, dst] =
+                    [extra.by, extra.by.other()].map(|side| self.plan.addresses[side.index()].sip);
+                let (payload, class) = (b"\r\n\r\n".to_vec(), FrameClass::KeepAlive);
+                self.sends.push_back(Send { at, src, dst, payload, class });
+                return;
+            }
             ExtraKind::MalformedRtp => {
                 let mut packet = vec![0x8f, self.codec.payload_type()];
                 packet.resize(20, 0x55);

@@ -39,9 +39,10 @@ impl Script {
             for socket in [&mut self.media[by.index()], &mut self.advertised[by.index()]] {
                 socket.set_port(socket.port() + port_step);
             }
-            let [ours, theirs] = [by, by.other()].map(|side| self.media[side.index()]);
-            self.changes[by.index()].push((follow, RtpChange::Move(ours, theirs)));
-            self.changes[by.other().index()].push((follow, RtpChange::Move(theirs, ours)));
+            for side in [by, by.other()] {
+                let change = RtpChange::Move(self.media_source(side), self.media[side.other().index()]);
+                self.changes[side.index()].push((follow, change));
+            }
         }
         if let Some(codec) = format.0 {
             self.codec = codec;

@@ -82,7 +82,7 @@ impl Script {
         let trying = at + self.hop();
         self.say(trying, Side::Callee, &invite.response(100, None));
         let final_at = at + self.plan.ring;
-        let progress = at + PROGRESS_AFTER;
+        let progress = at + PROGRESS_AFTER.min(Nanos(self.plan.ring.0 / 2));
         match self.plan.opening.clone() {
             Opening::Offer | Opening::LateOffer => {
                 let tag = self.dialog.tag(Side::Callee).to_owned();
