@@ -3,12 +3,11 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use nightjar_capture::{CaptureFile, PacketSource, SourceError};
 
-use crate::read_all;
+use crate::{read_all, skipped};
 
 /// Rows whose `frames=` counts a datagram's layers (two RTCP packets in one, a tunnel's inner and
 /// outer header), and what `capinfos -c` counts.
@@ -25,9 +24,7 @@ fn folder(test: &str) -> Option<PathBuf> {
     if folder.join("MANIFEST.tsv").is_file() {
         return Some(folder);
     }
-    let why = "needs the captures beside the repository (NIGHTJAR_CAPTURES)";
-    // Past the test harness, which would swallow a print.
-    writeln!(io::stderr(), "SKIPPED: {test}: {why}").unwrap();
+    skipped(test, "needs the captures beside the repository (NIGHTJAR_CAPTURES)");
     None
 }
 

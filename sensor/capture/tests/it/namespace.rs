@@ -1,12 +1,14 @@
 //! A network namespace with a veth pair, and tests that run inside it.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::panic::resume_unwind;
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+
+use crate::skipped;
 
 /// A namespace with a veth pair, `near` and `far`, both up; deleted when it goes.
 pub struct Namespace {
@@ -49,9 +51,7 @@ pub fn ip(arguments: &[&str]) {
 pub fn within(test: &str, run: impl FnOnce() + Send) {
     // SAFETY: a system call without arguments that cannot fail.
     if unsafe { libc::geteuid() } != 0 {
-        // Past the test harness, which would swallow a print.
-        writeln!(io::stderr(), "SKIPPED: {test}: needs root").unwrap();
-        return;
+        return skipped(test, "needs root");
     }
     let namespace = Namespace::new();
     let result = thread::scope(|scope| {
@@ -78,10 +78,24 @@ pub fn within(test: &str, run: impl FnOnce() + Send) {
 
 /// Pins this thread: a sender that moves between CPUs may have its frames received out of order.
 fn stay_on_this_cpu() {
-    // SAFETY: all-zero bytes are a valid, empty set; the calls write within `set` and read it.
-    unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(libc::sched_getcpu() as usize, &mut set);
-        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set);
+    // SAFETY: a system call without arguments.
+    let cpu = unsafe { libc::sched_getcpu() } as usize;
+    run_on(|number| number == cpu);
+}
+
+/// Lets this thread run beside the one that started it.
+pub fn run_on_any_cpu() {
+    run_on(|_| true);
+}
+
+fn run_on(allowed: impl Fn(usize) -> bool) {
+    // SAFETY: all-zero bytes are a valid, empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for cpu in (0..libc::CPU_SETSIZE as usize).filter(|&cpu| allowed(cpu)) {
+        // SAFETY: the number is below CPU_SETSIZE.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
     }
+    // SAFETY: the set is live and its size is passed.
+    let result = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
+    assert_eq!(result, 0, "sched_setaffinity: {}", io::Error::last_os_error());
 }
