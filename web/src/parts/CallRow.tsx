@@ -28,8 +28,10 @@ export function CallRow({ call, top, rowIndex, current, onFocus }: CallRowProps)
         </time>
       </span>
       <span class="cell from" role="gridcell">
-        <a href={`/calls/${encodeURIComponent(call.id)}`} tabIndex={current ? 0 : -1} onFocus={onFocus} aria-label={linkName(call)}>
+        <a href={`/calls/${encodeURIComponent(call.id)}`} tabIndex={current ? 0 : -1} onFocus={onFocus}>
+          <span class="unseen">Call from </span>
           <PartyText party={call.from} />
+          <span class="unseen"> to {partyTitle(call.to)}</span>
         </a>
       </span>
       <span class="cell to" role="gridcell">
@@ -44,10 +46,6 @@ export function CallRow({ call, top, rowIndex, current, onFocus }: CallRowProps)
       </span>
     </div>
   );
-}
-
-function linkName(call: CallSummary): string {
-  return `Call from ${partyTitle(call.from)} to ${partyTitle(call.to)}`;
 }
 
 export function StateBadge({ call }: { call: Pick<CallSummary, 'state' | 'answered_at' | 'protocol' | 'status'> }) {
