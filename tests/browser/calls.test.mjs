@@ -33,6 +33,33 @@ test('a call that begins now appears among the live ones without a reload', { ti
   assert.deepEqual(page.faults, []);
 });
 
+test('calls that come do not move what is being read, and the keyboard stays on its line', { timeout: 2 * PATIENCE_MS }, async () => {
+  const page = await newPage(browser, { viewport: { width: 1280, height: 420 } });
+  await signIn(page);
+  const get = getter(page);
+  await eventually('a list that is longer than the window', () => page.evaluate(() => document.documentElement.scrollHeight > innerHeight + 400));
+  await page.evaluate(() => window.scrollTo(0, 380));
+  // The first finished call that is wholly in view, below the sticky head.
+  const read = await eventually('a finished call in view', () =>
+    page.evaluate(() => {
+      const rows = [...document.querySelectorAll('.row.call')].filter((row) => !row.querySelector('.running'));
+      const link = rows.find((row) => row.getBoundingClientRect().top > 60)?.querySelector('a');
+      link?.focus({ preventScroll: true });
+      return link?.getAttribute('href');
+    }),
+  );
+  const top = () => page.locator('.row.call', { has: page.locator(`a[href="${read}"]`) }).evaluate((row) => row.getBoundingClientRect().top);
+  const before = await top();
+  const known = new Set((await get('/api/calls?limit=200')).calls.map(({ id }) => id));
+  const fresh = await eventually('a new call', async () => (await get('/api/calls?limit=5')).calls.find(({ id }) => !known.has(id)));
+  // Far above the window it is not drawn: the number of lines tells that it has come.
+  const lines = () => page.getByRole('grid').evaluate((grid) => grid.querySelector('.rows').style.height);
+  const height = await lines();
+  await eventually('the page knows of it', async () => (await lines()) !== height || (await page.locator(`a[href="/calls/${fresh.id}"]`).count()) > 0);
+  assert.ok(Math.abs((await top()) - before) <= 1, 'the line that was read has moved');
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('href')), read, 'the focus has moved');
+});
+
 test('a live call turns into a finished one in place', { timeout: 3 * PATIENCE_MS }, async () => {
   const page = await newPage(browser);
   await signIn(page);
