@@ -1,6 +1,10 @@
 // Debian's Chromium, and the steps that several tests take in it.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 import { out, password, PATIENCE_MS, url, user } from './system.mjs';
+
+/** The session's cookies; `run` removes them. */
+const SESSION = `${out}/session.json`;
 
 /** Sound without a first click is allowed, so that a test may play; root has no sandbox. */
 const ARGS = ['--autoplay-policy=no-user-gesture-required', '--no-sandbox'];
@@ -22,12 +26,26 @@ export async function newPage(browser, options = {}) {
   return page;
 }
 
-export async function signIn(page, path = '/') {
+export async function signInByForm(page, path = '/') {
   await page.goto(url + path);
   await page.getByLabel('User name').fill(user);
   await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('button', { name: 'Sign out' }).waitFor();
+}
+
+/** Opens a page signed in. One session serves all tests: control bounds how often one may sign in. */
+export async function signIn(page, path = '/') {
+  const context = page.context();
+  if (existsSync(SESSION)) await context.addCookies(JSON.parse(readFileSync(SESSION, 'utf8')));
+  if ((await context.request.get(`${url}/api/session`)).ok()) {
+    await page.goto(url + path);
+    await page.getByRole('button', { name: 'Sign out' }).waitFor();
+    return;
+  }
+  await context.clearCookies();
+  await signInByForm(page, path);
+  writeFileSync(SESSION, JSON.stringify(await context.cookies()), { mode: 0o600 });
 }
 
 /** A request in the page's session. */

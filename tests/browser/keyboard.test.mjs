@@ -1,7 +1,7 @@
 // The whole way with the keyboard alone: sign in, find a call, open it, play it, go back.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { getter, launch, newPage, picture } from './chromium.mjs';
+import { getter, launch, newPage, picture, signIn } from './chromium.mjs';
 import { eventually, finishedCall, password, PATIENCE_MS, url, user } from './system.mjs';
 
 let browser;
@@ -85,10 +85,7 @@ test('a call is found, opened and played without a pointer', { timeout: 3 * PATI
 
 test('the first stop of Tab skips to the content', async () => {
   const page = await newPage(browser);
-  await page.goto(url);
-  await page.getByLabel('User name').fill(user);
-  await page.getByLabel('Password').fill(password);
-  await page.keyboard.press('Enter');
+  await signIn(page);
   await page.getByRole('grid', { name: 'Calls' }).waitFor();
   await page.evaluate(() => document.activeElement?.blur());
   await page.keyboard.press('Tab');

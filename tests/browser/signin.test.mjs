@@ -1,7 +1,7 @@
 // Signing in and out.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch, newPage, picture, signIn } from './chromium.mjs';
+import { launch, newPage, picture, signIn, signInByForm } from './chromium.mjs';
 import { url } from './system.mjs';
 
 let browser;
@@ -24,7 +24,7 @@ test('a wrong password is refused in words and leaves the form', async () => {
 
 test('a deep link survives signing in, and signing out ends the session', async () => {
   const page = await newPage(browser);
-  await signIn(page, '/?q=no-call-has-this-text');
+  await signInByForm(page, '/?q=no-call-has-this-text');
   await page.getByRole('heading', { name: 'No call matches' }).waitFor();
   assert.equal(await page.getByRole('searchbox', { name: 'Search calls' }).inputValue(), 'no-call-has-this-text');
   await page.getByRole('button', { name: 'Sign out' }).click();
