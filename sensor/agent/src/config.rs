@@ -17,8 +17,8 @@ pub struct Config {
     pub name: String,
     /// Journal, recordings, calls.jsonl and outbox lie below it.
     pub data_dir: PathBuf,
-    /// Interfaces to capture from.
-    pub interfaces: Vec<String>,
+    /// Where packets come from.
+    pub input: Input,
     /// Ask the interface for all frames, not only its own.
     pub promiscuous: bool,
     /// Size of an interface's kernel ring, MiB.
@@ -37,6 +37,15 @@ pub struct Config {
     pub journal_limit_mib: u64,
     /// Where finished calls are delivered; none: they stay in the data folder.
     pub control: Option<Control>,
+}
+
+/// Where packets come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Live, from these interfaces.
+    Interfaces(Vec<String>),
+    /// From capture files, at the pace of their stamps: where nothing can be captured.
+    Files(Vec<PathBuf>),
 }
 
 /// How control is reached.
@@ -120,7 +129,11 @@ pub fn parse(text: &str) -> Result<Config, Vec<Fault>> {
     }
     let data_dir = root.text("data_dir", faults).map(PathBuf::from).unwrap_or_default();
     let mut capture = root.table("capture", faults);
-    let interfaces = capture.texts("interfaces", faults);
+    let input = if capture.has("files") && !capture.has("interfaces") {
+        Input::Files(capture.texts("files", faults).into_iter().map(PathBuf::from).collect())
+    } else {
+        Input::Interfaces(capture.texts("interfaces", faults))
+    };
     let promiscuous = capture.flag("promiscuous", true, faults);
     let ring_mib = capture.number("ring_mib", 64, 1..=4096, faults);
     capture.finish(faults);
@@ -142,7 +155,7 @@ pub fn parse(text: &str) -> Result<Config, Vec<Fault>> {
     found.into_result(Config {
         name,
         data_dir,
-        interfaces,
+        input,
         promiscuous,
         ring_mib,
         format,
@@ -192,7 +205,7 @@ mod tests {
     #[test]
     fn the_smallest_configuration_has_sensible_defaults() {
         let config = parse(SMALLEST).unwrap();
-        assert_eq!(config.interfaces, ["eth0"]);
+        assert_eq!(config.input, Input::Interfaces(vec!["eth0".into()]));
         assert_eq!((config.format, config.channels), (Format::Opus, Channels::Stereo));
         assert_eq!(config.media_timeout_s, 60);
         assert_eq!(config.control, None);

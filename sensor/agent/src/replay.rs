@@ -14,7 +14,7 @@ use nightjar_pipeline::{
 };
 use nightjar_schema::EndCause;
 use nightjar_signal::SignalConfig;
-use nightjar_wire::Realm;
+use nightjar_wire::{Nanos, Realm};
 
 use crate::args::{Mode, Replay, Speed};
 use crate::cpu;
@@ -96,7 +96,7 @@ fn drive<S: PacketSource, O: CoreOutput>(source: &mut S, core: &mut CaptureCore<
         progress.update(source.progress(), core.ledger().received, core.closed_calls());
     });
     core.finish(EndCause::CaptureEnd);
-    core.end_batch();
+    core.end_batch(Nanos::ZERO);
     progress.finish();
     errors
 }

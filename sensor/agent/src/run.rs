@@ -1,7 +1,210 @@
-//! stub
+//! `nightjar-sensor run`: captures live, as a configuration says, until it is told to stop.
+
+mod desk;
+mod restart;
+
+use std::fs::{self, File};
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use nightjar_capture::{AfPacketConfig, AfPacketSource, CaptureClock, CaptureFiles, Paced, PacketSource};
+use nightjar_flow::Limits;
+use nightjar_journal::{BlockPool, JournalConfig, Overflow, SegmentWriter, SpoolDirectory};
+use nightjar_pipeline::{
+    AfterError, CaptureCore, CoreConfig, Depth, Journalled, Keep, Snapshots, capture_loop,
+};
+use nightjar_schema::EndCause;
+use nightjar_signal::SignalConfig;
+use nightjar_store::{ControlConfig, Durability, OutboxConfig, RecordingStore, Uploader, open_outbox};
+use nightjar_wire::{Nanos, Realm};
+use tracing_subscriber::EnvFilter;
+
 use crate::args::Run;
-use crate::replay::ReplayError;
-/// x
-pub fn run(_a: &Run) -> Result<(), ReplayError> {
-    Ok(())
+use crate::config::{Config, Input};
+use crate::cpu;
+use crate::summary::{SourceSummary, Summary};
+use crate::workers::{BLOCKS, Setup, worker_config, worker_count};
+use desk::SharedDesk;
+use restart::{Restart, restart};
+
+/// How long delivery to control may take at the end.
+const DRAIN: Duration = Duration::from_secs(10);
+/// The outbox's share of the disk.
+const OUTBOX_LIMIT: u64 = 4 << 30;
+
+/// Captures until SIGTERM or SIGINT, then closes what is open and prints the summary.
+///
+/// # Errors
+/// What cannot be used, and what to do about it.
+pub fn run(args: &Run) -> Result<(), String> {
+    let filter = EnvFilter::try_from_env("NIGHTJAR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
+    let config = crate::config::load(&args.config).map_err(|error| error.to_string())?;
+    let stop = stop_on_signals()?;
+    let _lock = lock_data_dir(&config.data_dir)?;
+    let clock = CaptureClock::start();
+    match &config.input {
+        Input::Interfaces(interfaces) => {
+            let mut capture = AfPacketConfig::new(interfaces);
+            capture.promiscuous = config.promiscuous;
+            capture.blocks =
+                u32::try_from((config.ring_mib << 20) / u64::from(capture.block_bytes)).unwrap_or(128);
+            let now = clock.now();
+            let source = AfPacketSource::open(&capture, clock).map_err(|error| error.to_string())?;
+            tracing::info!("capturing from {}", interfaces.join(", "));
+            capture_with(&config, source, now, &stop)
+        }
+        Input::Files(files) => {
+            let source = CaptureFiles::open(files).map_err(|error| error.to_string())?;
+            capture_with(&config, Paced::realtime(source), clock.now(), &stop)
+        }
+    }
+}
+
+fn stop_on_signals() -> Result<Arc<AtomicBool>, String> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))
+            .map_err(|error| format!("cannot listen for signals: {error}"))?;
+    }
+    Ok(stop)
+}
+
+/// Makes the data folder and takes it for this process alone.
+fn lock_data_dir(data_dir: &Path) -> Result<File, String> {
+    let cannot =
+        |error: std::io::Error| format!("cannot use the data folder {}: {error}", data_dir.display());
+    fs::create_dir_all(data_dir).map_err(cannot)?;
+    let lock = File::create(data_dir.join(".lock")).map_err(cannot)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(format!(
+            "{} is in use by another sensor; stop it, or set another data_dir",
+            data_dir.display()
+        )),
+        Err(fs::TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}
+
+fn capture_with<S: PacketSource>(
+    config: &Config,
+    mut source: S,
+    now: Nanos,
+    stop: &AtomicBool,
+) -> Result<(), String> {
+    let started = Instant::now();
+    let text = |error: nightjar_store::StoreError| error.to_string();
+    let (outbox, uploader) = start_delivery(config)?;
+    let desk = SharedDesk::open(&config.data_dir, outbox)?;
+    let store = RecordingStore::new(&config.data_dir, Durability::PowerLoss).map_err(text)?;
+    let pool = BlockPool::new(BLOCKS);
+    let directory = config.data_dir.join("journal");
+    let spool = open_spool(&config.data_dir)?;
+    let mut setup = Setup {
+        pool: &pool,
+        journal: None,
+        overflow: Overflow::Shed,
+        count: worker_count(config.workers),
+        config: worker_config(config.format, config.channels, Keep::Audio),
+        spool: &spool,
+        store: &store,
+    };
+    let limits = Limits::default();
+    let Restart { flows, open, found } = restart(&directory, &setup, limits, &desk, now)?;
+    let journal = JournalConfig::new(&directory, &config.name, config.journal_limit_mib << 20);
+    let journal = SegmentWriter::start(journal, &pool).map_err(|error| error.to_string())?;
+    setup.journal = Some(journal.journal());
+    let finish = desk.clone();
+    let (workers, lanes) = setup.start(open, move |done| finish.lock().finish(done))?;
+    let (news, news_thread) = desk::start_news(&desk);
+    let output = Journalled::new(lanes, news, config.control.is_some());
+    let mut core = CaptureCore::new(core_config(config, source.interfaces(), limits), output);
+    desk.lock().expect(core.restore(flows, found));
+
+    let mut recovering = true;
+    let errors = capture_loop(&mut source, &mut core, stop, AfterError::Stop, |_, _| {
+        if recovering && desk.lock().has_all_recovered() {
+            recovering = false;
+            journal.journal().forget_recovered();
+        }
+    });
+    tracing::info!("stopping: {} calls in progress are closed", core.directory().open_calls().count());
+    core.finish(EndCause::Shutdown);
+    core.end_batch(Nanos::ZERO);
+
+    let mut summary = Summary {
+        packets: core.ledger().clone(),
+        capture_seconds: core.capture_span().as_secs_f64(),
+        source: Some(SourceSummary::new(&source.statistics())),
+        errors: errors.iter().map(ToString::to_string).collect(),
+        ..Summary::default()
+    };
+    summary.cpu_seconds.capture = cpu::thread_seconds();
+    drop(core);
+    summary.set_workers(workers.join());
+    // The news' sender went with the core: the thread ends.
+    let _ = news_thread.join();
+    summary.set_journal(&journal.finish());
+    let (counts, errors) = {
+        let mut desk = desk.lock();
+        desk.commit();
+        desk.take_report()
+    };
+    summary.set_calls(counts);
+    summary.errors.extend(errors);
+    summary.set_delivery(uploader.map(|uploader| uploader.drain(DRAIN)));
+    summary.wall_seconds = started.elapsed().as_secs_f64();
+    summary.cpu_seconds.total = cpu::process_seconds();
+    report(&config.data_dir, &summary)
+}
+
+/// Prints the summary, and leaves it in the data folder for other programs.
+fn report(data_dir: &Path, summary: &Summary) -> Result<(), String> {
+    print!("{}", summary.to_text());
+    let path = data_dir.join("summary.json");
+    let json = serde_json::to_vec(summary).map_err(|error| error.to_string())?;
+    fs::write(&path, json).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    if summary.errors.is_empty() { Ok(()) } else { Err(summary.errors.join("\n")) }
+}
+
+fn start_delivery(
+    config: &Config,
+) -> Result<(Option<nightjar_store::OutboxWriter>, Option<Uploader>), String> {
+    let Some(control) = &config.control else { return Ok((None, None)) };
+    let outbox = OutboxConfig { directory: config.data_dir.join("outbox"), limit_bytes: OUTBOX_LIMIT };
+    let (writer, reader) = open_outbox(&outbox).map_err(|error| error.to_string())?;
+    let target = ControlConfig {
+        base_url: control.url.clone(),
+        token: control.token.clone(),
+        ca_file: control.ca_file.clone(),
+    };
+    let uploader = Uploader::start(&target, reader, &config.data_dir).map_err(|error| error.to_string())?;
+    Ok((Some(writer), Some(uploader)))
+}
+
+/// The spool begins empty: a call of an earlier run is mixed again from the journal.
+fn open_spool(data_dir: &Path) -> Result<SpoolDirectory, String> {
+    let path = data_dir.join("spool");
+    match fs::remove_dir_all(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(format!("cannot empty {}: {error}", path.display()));
+        }
+        _ => {}
+    }
+    SpoolDirectory::open(&path).map(|(directory, _)| directory).map_err(|error| error.to_string())
+}
+
+fn core_config(config: &Config, interfaces: &[String], limits: Limits) -> CoreConfig {
+    let signal = SignalConfig {
+        sensor: config.name.clone(),
+        interfaces: interfaces.to_vec(),
+        media_timeout: Nanos::from_secs(config.media_timeout_s),
+        max_calls: config.max_calls as usize,
+        ..SignalConfig::default()
+    };
+    CoreConfig { depth: Depth::Payload, snapshots: Snapshots::OnChange, signal, limits, realm: Realm(0) }
 }

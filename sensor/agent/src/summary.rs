@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use nightjar_capture::SourceStatistics;
 use nightjar_journal::JournalFigures;
 use nightjar_pipeline::{AudioLedger, Ledger};
 use nightjar_schema::{Call, CallState};
+use nightjar_store::UploadStatus;
 use serde::Serialize;
+
+use crate::workers::WorkersReport;
 
 /// Seconds of CPU time by stage.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -74,6 +78,35 @@ pub struct JournalSummary {
     pub lost_packets: u64,
 }
 
+/// What a source itself has counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SourceSummary {
+    /// Frames that it gave.
+    pub received: u64,
+    /// Frames that the kernel dropped because its ring was full; they are in no other count.
+    pub ring_full: u64,
+}
+
+impl SourceSummary {
+    /// From the source's own counts.
+    pub fn new(statistics: &SourceStatistics) -> SourceSummary {
+        SourceSummary { received: statistics.received, ring_full: statistics.ring_full }
+    }
+}
+
+/// How far delivery to control came.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DeliverySummary {
+    /// Events that control has taken.
+    pub events: u64,
+    /// Recordings that control has taken.
+    pub recordings: u64,
+    /// Events that wait for the next start.
+    pub pending: u64,
+    /// Events that control refused.
+    pub rejected: u64,
+}
+
 /// Everything that a summary tells.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Summary {
@@ -103,6 +136,12 @@ pub struct Summary {
     /// What the journal wrote; absent where there is none on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<JournalSummary>,
+    /// What a live source has counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceSummary>,
+    /// Delivery to control; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliverySummary>,
     /// What went wrong, in plain words.
     pub errors: Vec<String>,
 }
@@ -116,6 +155,23 @@ impl Summary {
         self.recordings = counts.recordings;
         self.audio_seconds = counts.audio_seconds;
         self.gaps = counts.gaps;
+    }
+
+    /// Takes over what the workers have done.
+    pub(crate) fn set_workers(&mut self, report: WorkersReport) {
+        self.cpu_seconds.mix = report.mix_seconds;
+        self.cpu_seconds.encode = report.encode_seconds;
+        self.audio_packets = Some(report.ledger);
+    }
+
+    /// Takes over how far delivery to control came.
+    pub fn set_delivery(&mut self, status: Option<UploadStatus>) {
+        self.delivery = status.map(|status| DeliverySummary {
+            events: status.delivered,
+            recordings: status.recordings,
+            pending: status.pending,
+            rejected: status.rejected,
+        });
     }
 
     /// Takes over the journal's figures.
@@ -150,6 +206,20 @@ impl Summary {
             self.calls_by_state.iter().map(|(state, count)| format!("{count} {state}")).collect();
         let _ = writeln!(text, "calls     {:>22}   {}", self.calls, states.join(", "));
         let _ = writeln!(text, "recordings {:>21}   {:.1} s of audio", self.recordings, self.audio_seconds);
+        if let Some(source) = &self.source {
+            let _ = writeln!(
+                text,
+                "source    gave        {:>10}   the kernel's ring dropped {}",
+                source.received, source.ring_full
+            );
+        }
+        if let Some(delivery) = &self.delivery {
+            let DeliverySummary { events, recordings, pending, rejected } = delivery;
+            let _ = writeln!(
+                text,
+                "control   {events} events and {recordings} recordings delivered, {pending} pending, {rejected} rejected"
+            );
+        }
         if let Some(journal) = &self.journal {
             let _ = writeln!(
                 text,

@@ -2,7 +2,6 @@
 
 use std::thread::JoinHandle;
 
-use crossbeam_channel::Sender;
 use nightjar_journal::{BlockPool, BlockWriter, Journal, LaneConfig, Overflow, SpoolDirectory, lane};
 use nightjar_media::{AudioConfig, ChannelLayout, EncoderConfig, OpusLayout};
 use nightjar_pipeline::{
@@ -87,7 +86,7 @@ impl Setup<'_> {
     pub(crate) fn start(
         &self,
         mut open: OpenCalls,
-        finished: &Sender<Finished>,
+        finished: impl Fn(Finished) + Clone + Send + 'static,
     ) -> Result<(Workers, Vec<BlockWriter>), String> {
         let mut lanes = Vec::new();
         let mut threads = Vec::new();
@@ -105,10 +104,7 @@ impl Setup<'_> {
             let finished = finished.clone();
             let thread = std::thread::Builder::new().name(format!("media-{index}"));
             let spawned = thread.spawn(move || {
-                worker_loop(&mut reader, &mut worker, |done| {
-                    // Who receives lives until the last worker has ended.
-                    let _ = finished.send(done);
-                });
+                worker_loop(&mut reader, &mut worker, finished);
                 let encode_seconds = worker.encode_seconds();
                 let mix_seconds = (cpu::thread_seconds() - encode_seconds).max(0.0);
                 WorkersReport { ledger: worker.ledger().clone(), mix_seconds, encode_seconds }

@@ -10,11 +10,13 @@ use nightjar_wire::{
     CallKey, Endpoint, FlowKey, FrameError, MediaClass, Nanos, Network, Realm, RtpView, Transport, classify,
     decode_frame, decode_transport, looks_like_sip,
 };
+use uuid::Uuid;
 
 use crate::event::CoreEvent;
 use crate::ledger::{Dropped, Ignored, Ledger};
 use crate::preroll::{self, Evicted, Preroll};
 use crate::reassembly::{Outcome, Reassembly};
+use crate::recovery::Recovered;
 use crate::row;
 
 /// A step of the capture clock that no call explains (a clock set, files of different years): the
@@ -117,6 +119,20 @@ impl<O: CoreOutput> CaptureCore<O> {
         }
     }
 
+    /// Goes on with the calls that an earlier run left; returns their ids.
+    pub fn restore(&mut self, flows: FlowTable, found: Recovered) -> Vec<Uuid> {
+        self.flows = flows;
+        self.closed = found.closed;
+        let mut ids = Vec::new();
+        for state in found.snapshots.values() {
+            // What cannot be read is another version's; its packets are in the journal still.
+            let Ok(call) = self.directory.restore(state) else { continue };
+            ids.extend(self.directory.row(call).map(|row| row.id));
+        }
+        self.drain_directory();
+        ids
+    }
+
     /// The counters so far.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
@@ -184,9 +200,11 @@ impl<O: CoreOutput> CaptureCore<O> {
         }
     }
 
-    /// Ends a batch: lets the workers see it.
-    pub fn end_batch(&mut self) {
-        let watermark = self.preroll.oldest().unwrap_or(self.clock);
+    /// Ends a batch: lets the workers see it. The source may still give frames stamped `lateness`
+    /// behind the clock.
+    pub fn end_batch(&mut self, lateness: Nanos) {
+        let clock = self.clock - lateness;
+        let watermark = self.preroll.oldest().map_or(clock, |oldest| oldest.min(clock));
         self.output.publish(self.clock, watermark);
     }
 

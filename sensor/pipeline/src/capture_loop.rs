@@ -25,17 +25,18 @@ pub fn capture_loop<S: PacketSource, O: CoreOutput>(
     mut each_batch: impl FnMut(&mut S, &mut CaptureCore<O>),
 ) -> Vec<SourceError> {
     let mut errors = Vec::new();
+    let lateness = source.lateness_limit();
     while !stop.load(Ordering::Relaxed) {
         match source.receive(&mut |frame| core.handle_frame(&frame)) {
-            Ok(Received::Frames(_)) => core.end_batch(),
+            Ok(Received::Frames(_)) => core.end_batch(lateness),
             Ok(Received::Idle(now)) => {
                 core.handle_time(now);
-                core.end_batch();
+                core.end_batch(lateness);
             }
             Ok(Received::End) => break,
             Err(error) => {
                 errors.push(error);
-                core.end_batch();
+                core.end_batch(lateness);
                 if after_error == AfterError::Stop {
                     break;
                 }

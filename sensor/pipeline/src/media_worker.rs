@@ -129,6 +129,11 @@ impl<T: RecordingTarget> MediaWorker<T> {
         self.ledger.lost += packets;
     }
 
+    /// How many calls have been finished since the last time they were taken.
+    pub fn finished_calls(&self) -> usize {
+        self.finished.len()
+    }
+
     /// Calls have been finished since the last time they were taken.
     pub fn has_finished(&self) -> bool {
         !self.finished.is_empty()

@@ -60,7 +60,10 @@ impl Recorder {
             store: &store,
         };
         let (finished_to, finished) = bounded(FINISHED);
-        let (workers, lanes) = setup.start(OpenCalls::default(), &finished_to)?;
+        let (workers, lanes) = setup.start(OpenCalls::default(), move |done| {
+            // Who receives lives until the last worker has ended.
+            let _ = finished_to.send(done);
+        })?;
         let rows = std::thread::spawn(move || write_rows(&finished, rows));
         Ok((
             Recorder { mode: args.mode, workers, rows, journal, spool },
@@ -70,15 +73,13 @@ impl Recorder {
 
     /// Waits for the threads and adds what they did to the summary. The capture core must be gone.
     pub(super) fn finish(self, summary: &mut Summary) {
-        let report = self.workers.join();
-        summary.cpu_seconds.mix = report.mix_seconds;
-        summary.cpu_seconds.encode = report.encode_seconds;
+        summary.set_workers(self.workers.join());
         let written = self.rows.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         summary.cpu_seconds.store = written.cpu_seconds;
         summary.errors.extend(written.errors);
         written.rows.finish(summary);
-        if self.mode == Mode::Record {
-            summary.audio_packets = Some(report.ledger);
+        if self.mode != Mode::Record {
+            summary.audio_packets = None;
         }
         if let Some(journal) = self.journal {
             summary.set_journal(&journal.finish());

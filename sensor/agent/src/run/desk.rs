@@ -1,0 +1,166 @@
+//! Where everything about calls is written down: final rows, events for control. Media workers
+//! bring finished calls here, a thread of its own the news of those in progress.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use nightjar_pipeline::{Finished, Watcher};
+use nightjar_schema::{Call, CallState, Event, EventKind, Timestamp, recording_id};
+use nightjar_store::{CallsFile, Durability, OutboxWriter, RowOutcome};
+use nightjar_wire::Nanos;
+use uuid::Uuid;
+
+use crate::summary::CallCounts;
+
+/// News of calls in progress that wait to be written; further ones are left out, the next news of
+/// the same call makes up for them.
+const NEWS: usize = 4096;
+/// How often what was written is made durable.
+const COMMIT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The files and what was written to them.
+pub(super) struct Desk {
+    calls: CallsFile,
+    /// None without a control to deliver to.
+    outbox: Option<OutboxWriter>,
+    counts: CallCounts,
+    /// Calls that control has heard of, with the hash of what it heard last.
+    told: BTreeMap<Uuid, Timestamp>,
+    /// Calls of an earlier run that are not finished yet: its journal is needed for them.
+    recovered: BTreeSet<Uuid>,
+    errors: Vec<String>,
+}
+
+/// The desk, shared by the workers.
+#[derive(Clone)]
+pub(super) struct SharedDesk(Arc<Mutex<Desk>>);
+
+impl SharedDesk {
+    /// Opens calls.jsonl in the data folder.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub(super) fn open(data_dir: &Path, outbox: Option<OutboxWriter>) -> Result<SharedDesk, String> {
+        let calls = CallsFile::open(data_dir, Durability::PowerLoss).map_err(|error| error.to_string())?;
+        Ok(SharedDesk(Arc::new(Mutex::new(Desk {
+            calls,
+            outbox,
+            counts: CallCounts::default(),
+            told: BTreeMap::new(),
+            recovered: BTreeSet::new(),
+            errors: Vec::new(),
+        }))))
+    }
+
+    /// A worker that panicked has left whole lines: the files stay usable.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Desk> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Desk {
+    /// Writes a finished call down.
+    pub(super) fn finish(&mut self, done: Finished) {
+        if let Some(error) = done.error {
+            self.report(error);
+        }
+        let row = *done.row;
+        self.recovered.remove(&row.id);
+        match self.calls.append(&row) {
+            Ok(RowOutcome::Written) => self.counts.add(&row),
+            Ok(RowOutcome::AlreadyHeld) => return,
+            Err(error) => self.report(error.to_string()),
+        }
+        self.told.remove(&row.id);
+        let at = row.ended_at.unwrap_or(row.started_at);
+        self.tell(at, EventKind::Recorded, row);
+    }
+
+    /// Writes news of a call in progress.
+    fn change(&mut self, at: Nanos, row: Call) {
+        let at = Timestamp::from_nanos(at.0);
+        let kind = match (row.state, self.told.insert(row.id, at)) {
+            (CallState::Active, None) => EventKind::Started,
+            (CallState::Active, Some(_)) => EventKind::Updated,
+            _ => EventKind::Ended,
+        };
+        self.tell(at, kind, row);
+    }
+
+    fn tell(&mut self, at: Timestamp, kind: EventKind, call: Call) {
+        let Some(outbox) = &mut self.outbox else { return };
+        // The same event again, after a crash, has the same id.
+        let id = recording_id(call.id, &format!("{kind:?} {at}"), call.revision);
+        if let Err(error) = outbox.append(&Event { id, at, kind, call }) {
+            let message = error.to_string();
+            self.report(message);
+        }
+    }
+
+    /// Makes everything durable.
+    pub(super) fn commit(&mut self) {
+        let results = [self.calls.commit(), self.outbox.as_mut().map_or(Ok(()), OutboxWriter::commit)];
+        for error in results.into_iter().filter_map(Result::err) {
+            self.report(error.to_string());
+        }
+    }
+
+    /// These calls of an earlier run go on.
+    pub(super) fn expect(&mut self, calls: impl IntoIterator<Item = Uuid>) {
+        self.recovered.extend(calls);
+    }
+
+    /// True once every call of an earlier run is written down.
+    pub(super) fn has_all_recovered(&self) -> bool {
+        self.recovered.is_empty()
+    }
+
+    /// What was counted and what went wrong.
+    pub(super) fn take_report(&mut self) -> (CallCounts, Vec<String>) {
+        (std::mem::take(&mut self.counts), std::mem::take(&mut self.errors))
+    }
+
+    /// An error is logged once.
+    fn report(&mut self, error: String) {
+        if !self.errors.contains(&error) {
+            tracing::error!("{error}");
+            self.errors.push(error);
+        }
+    }
+}
+
+/// The capture core's end: passes news on, never waits.
+pub(super) struct NewsSender(Sender<(Nanos, Call)>);
+
+impl Watcher for NewsSender {
+    fn changed(&mut self, at: Nanos, row: Call) {
+        let _ = self.0.try_send((at, row));
+    }
+}
+
+/// Starts the thread that writes news down and commits; it ends when the sender is gone.
+pub(super) fn start_news(desk: &SharedDesk) -> (NewsSender, JoinHandle<()>) {
+    let (sender, receiver) = bounded(NEWS);
+    let desk = desk.clone();
+    let thread = std::thread::spawn(move || write_news(&desk, &receiver));
+    (NewsSender(sender), thread)
+}
+
+fn write_news(desk: &SharedDesk, news: &Receiver<(Nanos, Call)>) {
+    let mut commit_at = Instant::now() + COMMIT_INTERVAL;
+    loop {
+        match news.recv_deadline(commit_at) {
+            Ok((at, row)) => desk.lock().change(at, row),
+            Err(RecvTimeoutError::Timeout) => {
+                desk.lock().commit();
+                commit_at = Instant::now() + COMMIT_INTERVAL;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    desk.lock().commit();
+}

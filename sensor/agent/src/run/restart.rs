@@ -1,0 +1,62 @@
+//! What the start finds of an earlier run: its journal is read again before capturing begins.
+
+use std::path::Path;
+
+use nightjar_flow::{FlowTable, Limits};
+use nightjar_pipeline::{OpenCalls, Recovered, recover};
+use nightjar_schema::GapCause;
+use nightjar_wire::Nanos;
+
+use super::desk::SharedDesk;
+use crate::workers::Setup;
+
+/// Everything that goes on from an earlier run.
+pub(super) struct Restart {
+    /// Streams of the calls in progress, with their figures.
+    pub(super) flows: FlowTable,
+    /// The calls, as the workers mix them.
+    pub(super) open: OpenCalls,
+    /// The calls, as signalling knows them.
+    pub(super) found: Recovered,
+}
+
+/// Reads the journal in `directory` again: ended calls are finished, calls in progress kept.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub(super) fn restart(
+    directory: &Path,
+    setup: &Setup<'_>,
+    limits: Limits,
+    desk: &SharedDesk,
+    now: Nanos,
+) -> Result<Restart, String> {
+    let mut journal = nightjar_journal::recover(directory).map_err(|error| error.to_string())?;
+    let mut flows = FlowTable::new(limits);
+    let mut worker = setup.worker();
+    let found = recover(&mut journal, &mut flows, &mut worker);
+    for dropped in journal.dropped() {
+        tracing::warn!(
+            "journal: segment {} is unusable from byte {} on ({} bytes): {:?}",
+            dropped.from.segment,
+            dropped.from.offset,
+            dropped.bytes,
+            dropped.reason
+        );
+    }
+    if found.packets > 0 {
+        worker.handle_outage(found.last_at, now, GapCause::SensorDown);
+        tracing::info!(
+            "recovered {} packets of an earlier run: {} calls finished, {} go on",
+            found.packets,
+            worker.finished_calls(),
+            found.snapshots.len()
+        );
+    }
+    let mut desk = desk.lock();
+    for done in worker.take_finished() {
+        desk.finish(done);
+    }
+    desk.commit();
+    Ok(Restart { flows, open: worker.take_calls(), found })
+}
