@@ -51,6 +51,13 @@ impl AfPacketConfig {
             promiscuous: true,
         }
     }
+
+    /// With rings of about `mib` MiB each.
+    #[must_use]
+    pub fn with_ring_mib(mut self, mib: u32) -> AfPacketConfig {
+        self.blocks = mib.saturating_mul((1 << 20) / self.block_bytes).max(2);
+        self
+    }
 }
 
 /// The live source of one capture core.
@@ -63,6 +70,8 @@ pub struct AfPacketSource {
     interfaces: Vec<String>,
     clock: CaptureClock,
     statistics: SourceStatistics,
+    /// Frames that the kernel has stored in the rings.
+    stored: u64,
     lateness_limit: Duration,
 }
 
@@ -115,6 +124,7 @@ impl AfPacketSource {
                 interfaces: config.interfaces.clone(),
                 clock,
                 statistics: SourceStatistics::default(),
+                stored: 0,
                 lateness_limit,
             })
             .collect();
@@ -177,6 +187,15 @@ impl AfPacketSource {
         Ok(())
     }
 
+    /// Adds what the kernel has counted since it was last asked.
+    fn count_kernels(&mut self) {
+        for tap in &self.taps {
+            let (stored, dropped) = tap.kernel_counts();
+            self.stored += stored;
+            self.statistics.ring_full += dropped;
+        }
+    }
+
     /// Puts away a tap whose interface is gone and whose last frames have been given.
     fn drop_gone(&mut self) -> Result<(), SourceError> {
         for tap in &mut self.taps {
@@ -185,8 +204,8 @@ impl AfPacketSource {
         let limit = self.lateness_limit;
         let over = |tap: &Tap| tap.gone_since.is_some_and(|since| since.elapsed() > limit);
         let Some(gone) = self.taps.iter().position(over) else { return Ok(()) };
-        let mut tap = self.taps.remove(gone);
-        self.statistics.ring_full += tap.dropped();
+        self.count_kernels();
+        let tap = self.taps.remove(gone);
         Err(SourceError::InterfaceGone { interface: tap.socket.interface().to_owned() })
     }
 }
@@ -212,14 +231,15 @@ impl Tap {
         Ok(())
     }
 
-    /// Frames that the kernel dropped since it was last asked; asking sets its count back.
-    fn dropped(&mut self) -> u64 {
-        let mut statistics = libc::tpacket_stats_v3 { tp_packets: 0, tp_drops: 0, tp_freeze_q_cnt: 0 };
+    /// Frames that the kernel stored and dropped since it was last asked; asking sets its counts back.
+    fn kernel_counts(&self) -> (u64, u64) {
+        let mut counts = libc::tpacket_stats_v3 { tp_packets: 0, tp_drops: 0, tp_freeze_q_cnt: 0 };
         let (level, option) = (libc::SOL_PACKET, libc::PACKET_STATISTICS);
-        match self.socket.get(level, option, &mut statistics, "read the statistics") {
-            Ok(()) => u64::from(statistics.tp_drops),
-            Err(_) => 0,
+        if self.socket.get(level, option, &mut counts, "read the statistics").is_err() {
+            return (0, 0);
         }
+        // The kernel's count of packets includes those that it dropped.
+        (u64::from(counts.tp_packets.saturating_sub(counts.tp_drops)), u64::from(counts.tp_drops))
     }
 }
 
@@ -245,11 +265,10 @@ impl PacketSource for AfPacketSource {
     }
 
     fn statistics(&mut self) -> SourceStatistics {
-        for tap in &mut self.taps {
-            self.statistics.ring_full += tap.dropped();
-        }
+        self.count_kernels();
+        let in_ring = self.stored.saturating_sub(self.statistics.received);
         let down = self.taps.iter().filter(|tap| !tap.socket.is_up()).count();
-        SourceStatistics { interfaces_down: down as u32, ..self.statistics }
+        SourceStatistics { in_ring, interfaces_down: down as u32, ..self.statistics }
     }
 
     fn lateness_limit(&self) -> Nanos {

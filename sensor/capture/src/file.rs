@@ -62,11 +62,11 @@ impl CaptureFile {
         CaptureFile::open_onto(path.as_ref(), Interfaces::default())
     }
 
-    /// Reads a capture from memory: tests, benchmarks. It may be compressed.
+    /// Reads a capture from memory (a `Vec`, an `Arc`): tests, benchmarks. It may be compressed.
     ///
     /// # Errors
     /// As [`CaptureFile::open`].
-    pub fn from_bytes(image: Vec<u8>) -> Result<CaptureFile, SourceError> {
+    pub fn from_bytes(image: impl AsRef<[u8]> + Send + 'static) -> Result<CaptureFile, SourceError> {
         let name = "memory".to_owned();
         let input = input::from_image(image, &name)?;
         CaptureFile::start(name, input, Interfaces::default())

@@ -235,6 +235,19 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_behind_frames_comes_after_them() {
+        // Two records, of which the second is cut off.
+        let words = [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 65_535, 1, 9, 0, 4, 4, 7, 9, 0, 4, 4];
+        let image: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let file = crate::CaptureFile::from_bytes(image).unwrap();
+        let mut paced = Paced::with_pace(file, FakePace(Duration::ZERO));
+        assert_eq!(paced.receive(&mut |_| {}).unwrap(), Received::Frames(1));
+        assert!(matches!(paced.receive(&mut |_| {}), Err(SourceError::CutOff { .. })));
+        assert_eq!(paced.receive(&mut |_| {}).unwrap(), Received::End);
+        assert_eq!(paced.statistics().received, 1);
+    }
+
+    #[test]
     fn a_little_disorder_neither_waits_nor_moves_the_time() {
         let given = play(&[500, 520, 510, 540]);
         assert_eq!(given, [(500, 0), (520, 20), (510, 20), (540, 40)]);

@@ -45,6 +45,9 @@ pub struct SourceStatistics {
     pub unknown_link: u64,
     /// Frames that the kernel dropped because the ring was full. They are in no other count.
     pub ring_full: u64,
+    /// Frames that wait in a live source's ring at this moment: the kernel's count of what it has
+    /// stored, less `received`.
+    pub in_ring: u64,
     /// Interfaces of a live source that are down at this moment; they are captured again when
     /// they come up.
     pub interfaces_down: u32,
@@ -66,6 +69,7 @@ impl SourceStatistics {
         self.truncated += other.truncated;
         self.unknown_link += other.unknown_link;
         self.ring_full += other.ring_full;
+        self.in_ring += other.in_ring;
         self.interfaces_down += other.interfaces_down;
     }
 }
@@ -98,5 +102,17 @@ pub trait PacketSource {
     /// where there is no end to measure by (a pipe, an interface).
     fn progress(&self) -> Option<(u64, u64)> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    fn moves_to_a_capture_core<S: super::PacketSource + Send>() {}
+
+    #[test]
+    fn every_source_can_move_to_its_capture_core() {
+        moves_to_a_capture_core::<crate::AfPacketSource>();
+        moves_to_a_capture_core::<crate::Paced<crate::CaptureFiles>>();
+        moves_to_a_capture_core::<crate::fakes::MemorySource>();
     }
 }

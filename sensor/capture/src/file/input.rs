@@ -58,16 +58,9 @@ fn open_file(path: &Path, name: &str) -> Result<(File, Metadata), SourceError> {
 }
 
 /// Reads from a whole image in memory, compressed or not.
-pub(super) fn from_image(image: Vec<u8>, name: &str) -> Result<Input, SourceError> {
-    if image.is_empty() {
-        return Err(SourceError::Empty { file: name.to_owned() });
-    }
-    let total = image.len() as u64;
-    if compression(&image).is_some() {
-        return decompress(Box::new(Cursor::new(image)), Some(total), name);
-    }
-    let done = Arc::new(AtomicU64::new(total));
-    Ok(Input { window: Window::memory(image), done, total: Some(total), compression: None })
+pub(super) fn from_image(image: impl AsRef<[u8]> + Send + 'static, name: &str) -> Result<Input, SourceError> {
+    let total = image.as_ref().len() as u64;
+    decompress(Box::new(Cursor::new(image)), Some(total), name)
 }
 
 #[derive(Clone, Copy)]
@@ -116,7 +109,7 @@ fn decompress(source: Box<dyn Read + Send>, total: Option<u64>, name: &str) -> R
             (Box::new(Stepwise(frames)), Some("zstd"))
         }
     };
-    Ok(Input { window: Window::stream(reader), done, total, compression })
+    Ok(Input { window: Window::new(reader), done, total, compression })
 }
 
 /// Counts the bytes that pass.

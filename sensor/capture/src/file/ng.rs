@@ -1,14 +1,15 @@
 //! The pcapng format: sections, interfaces with a link type and a clock each, packets in blocks
-//! (draft-ietf-opsawg-pcapng). Blocks are found here and taken apart by `pcap-parser`.
+//! (draft-ietf-opsawg-pcapng). Blocks are found here; those with options are taken apart by
+//! `pcap-parser`, packets in place, without the allocation that it makes for their options.
 //!
 //! Two of its conveniences are not used, because of what they return (0.17.0): `ts_resolution` says
 //! `None` for every power of two, and `if_tsoffset` is read as little-endian in a big-endian section.
 
 use nightjar_wire::{LinkType, Nanos};
 use pcap_parser::pcapng::{
-    EnhancedPacketBlock, InterfaceDescriptionBlock, SimplePacketBlock, parse_enhancedpacketblock_be,
-    parse_enhancedpacketblock_le, parse_interfacedescriptionblock_be, parse_interfacedescriptionblock_le,
-    parse_sectionheaderblock, parse_simplepacketblock_be, parse_simplepacketblock_le,
+    InterfaceDescriptionBlock, SimplePacketBlock, parse_interfacedescriptionblock_be,
+    parse_interfacedescriptionblock_le, parse_sectionheaderblock, parse_simplepacketblock_be,
+    parse_simplepacketblock_le,
 };
 
 use super::interfaces::{Interfaces, MAX_INTERFACES};
@@ -29,6 +30,8 @@ const BYTE_ORDER: u32 = 0x1a2b_3c4d;
 const MAX_BLOCK: usize = 2 * MAX_FRAME;
 /// Type, length, and the first word behind them, which in a section header is the byte order.
 const BLOCK_HEAD: usize = 12;
+/// The length again, at a block's end.
+const TRAILER: usize = 4;
 
 /// True when a stream begins with a section header.
 pub(super) fn recognise(head: &[u8]) -> bool {
@@ -95,7 +98,7 @@ impl Ng {
                 | OBSOLETE_PACKET
                 | SIMPLE_PACKET
                 | ENHANCED_PACKET => {
-                    let block = whole_block(window, len)?;
+                    let block = self.whole_block(window, len)?;
                     self.take_block(kind, block, interfaces, statistics, sink)
                         .map_err(|fault| fault.at(window.offset()))?;
                     window.consume(len as usize);
@@ -158,12 +161,6 @@ impl Ng {
                 let (_, interface) = parse(block).map_err(|_| corrupt("an interface description"))?;
                 self.add_interface(&interface, interfaces)
             }
-            ENHANCED_PACKET => {
-                let parse =
-                    if self.big_endian { parse_enhancedpacketblock_be } else { parse_enhancedpacketblock_le };
-                let (_, packet) = parse(block).map_err(|_| corrupt("an enhanced packet block"))?;
-                self.give(&enhanced(&packet)?, statistics, sink)
-            }
             SIMPLE_PACKET => {
                 let parse =
                     if self.big_endian { parse_simplepacketblock_be } else { parse_simplepacketblock_le };
@@ -171,7 +168,7 @@ impl Ng {
                 self.give(&self.simple(&packet), statistics, sink)
             }
             _ => {
-                let packet = self.obsolete(block).ok_or_else(|| corrupt("a packet block"))?;
+                let packet = self.packet(kind, block).ok_or_else(|| corrupt("a packet block"))?;
                 self.give(&packet, statistics, sink)
             }
         }
@@ -247,62 +244,67 @@ impl Ng {
         Packet { interface: 0, ticks: None, bytes: &block.data[..captured], original_len: block.origlen }
     }
 
-    /// The packet block of old files (draft-ietf-opsawg-pcapng, appendix A), which `pcap-parser` does
-    /// not know: interface and drop count in 16 bits each, then as an enhanced packet.
-    fn obsolete<'a>(&self, block: &'a [u8]) -> Option<Packet<'a>> {
-        let header: &[u8; 28] = block.first_chunk()?;
+    /// An enhanced packet block; or the packet block of old files, which differs in its first word
+    /// alone: interface and drop count in 16 bits each (draft-ietf-opsawg-pcapng, 4.3, appendix A).
+    fn packet<'a>(&self, kind: u32, block: &'a [u8]) -> Option<Packet<'a>> {
+        const HEADER: usize = 28;
+        let header: &[u8; HEADER] = block.first_chunk()?;
         let word = |at: usize| self.word([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-        let interface = [header[8], header[9]];
-        let interface =
-            if self.big_endian { u16::from_be_bytes(interface) } else { u16::from_le_bytes(interface) };
-        let data = &block[28..block.len().checked_sub(4)?.max(28)];
+        let interface = match kind {
+            ENHANCED_PACKET => word(8),
+            _ if self.big_endian => word(8) >> 16,
+            _ => word(8) & 0xffff,
+        };
+        let body = block.get(HEADER..block.len() - TRAILER)?;
         Some(Packet {
-            interface: u32::from(interface),
+            interface,
             ticks: Some(u64::from(word(12)) << 32 | u64::from(word(16))),
-            bytes: data.get(..word(20) as usize)?,
+            bytes: body.get(..word(20) as usize)?,
             original_len: word(24),
         })
+    }
+
+    /// Reads the rest of the block of `len` bytes that begins here.
+    fn whole_block<'a>(&self, window: &'a mut Window, len: u32) -> Result<&'a [u8], Fault> {
+        let wanted = len as usize;
+        if wanted > MAX_BLOCK {
+            let what = format!("a block of {len} bytes, where {MAX_BLOCK} is the most");
+            return Err(Fault::corrupt(window, what));
+        }
+        window.fill(wanted)?;
+        let (offset, here) = (window.offset(), window.bytes().len());
+        if here < wanted {
+            return Err(Fault::cut_off(window, format!("a block of {len} bytes, of which {here} are there")));
+        }
+        let block = &window.bytes()[..wanted];
+        self.check_trailer(&block[wanted - TRAILER..], len, offset)?;
+        Ok(block)
     }
 
     /// Passes over a block that says nothing about frames, in whatever pieces it arrives.
     fn pass_over(&self, window: &mut Window, len: u32) -> Result<(), Fault> {
         let offset = window.offset();
-        let body = u64::from(len) - 4;
-        let here = window.skip(body)?;
-        window.fill(4)?;
-        let Some(trailer) = window.bytes().first_chunk::<4>() else {
+        let here = window.skip(u64::from(len) - TRAILER as u64)?;
+        window.fill(TRAILER)?;
+        let Some(trailer) = window.bytes().get(..TRAILER) else {
             let here = here + window.bytes().len() as u64;
             let what = format!("a block of {len} bytes, of which {here} are there");
             return Err(Fault::CutOff { offset, what });
         };
-        let trailer = self.word(*trailer);
-        if trailer != len {
-            let what = format!("a block of {len} bytes whose end says {trailer}");
-            return Err(Fault::Corrupt { offset, what });
-        }
-        window.consume(4);
+        self.check_trailer(trailer, len, offset)?;
+        window.consume(TRAILER);
         Ok(())
     }
-}
 
-/// Reads the rest of the block of `len` bytes that begins here.
-fn whole_block(window: &mut Window, len: u32) -> Result<&[u8], Fault> {
-    let wanted = len as usize;
-    if wanted > MAX_BLOCK {
-        return Err(Fault::corrupt(window, format!("a block of {len} bytes, where {MAX_BLOCK} is the most")));
+    /// A block ends with its length again; another one means that either is wrong.
+    fn check_trailer(&self, trailer: &[u8], len: u32, offset: u64) -> Result<(), Fault> {
+        let says = trailer.first_chunk().map_or(0, |word| self.word(*word));
+        if says == len {
+            return Ok(());
+        }
+        let what = format!("a block of {len} bytes whose end says {says}");
+        Err(Fault::Corrupt { offset, what })
     }
-    window.fill(wanted)?;
-    let here = window.bytes().len();
-    if here < wanted {
-        return Err(Fault::cut_off(window, format!("a block of {len} bytes, of which {here} are there")));
-    }
-    Ok(&window.bytes()[..wanted])
-}
-
-fn enhanced<'a>(block: &EnhancedPacketBlock<'a>) -> Result<Packet<'a>, Fault> {
-    let bytes = block.data.get(..block.caplen as usize).ok_or_else(|| corrupt("an enhanced packet block"))?;
-    let ticks = u64::from(block.ts_high) << 32 | u64::from(block.ts_low);
-    Ok(Packet { interface: block.if_id, ticks: Some(ticks), bytes, original_len: block.origlen })
 }
 
 /// A fault of the block at hand; where it begins is filled in by [`Fault::at`].

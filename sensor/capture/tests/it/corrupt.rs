@@ -98,6 +98,10 @@ fn wrong_blocks_are_corrupt_at_their_place() {
     trailer.block(99, &[0; 8]);
     let last = trailer.image.len() - 4;
     trailer.image[last] ^= 4;
+    let mut end = good.clone();
+    let last_byte = end.len() - 1;
+    end[last_byte] = 1;
+    let last_block = good.len() - (12 + 20 + frame(1).len().next_multiple_of(4));
     let mut order = good.clone();
     order[8] = 0;
     let mut tiny = good.clone();
@@ -106,6 +110,7 @@ fn wrong_blocks_are_corrupt_at_their_place() {
         (long.image, 48, "300000"),
         (unknown.image, 48, "interface 7"),
         (trailer.image, 28, "whose end says"),
+        (end, last_block, "whose end says"),
         (order, 0, "byte order"),
         (tiny, good.len(), "a block of 8 bytes"),
     ];

@@ -154,8 +154,12 @@ fn frames_that_a_full_ring_cannot_take_are_counted() {
             for frame in &sent {
                 sender.send(frame).unwrap();
             }
+            let waiting = source.statistics();
+            assert!(waiting.in_ring > 0);
+            assert_eq!(waiting.received + waiting.in_ring + waiting.ring_full, 500 * round);
             received += drain(&mut source).len() as u64;
             let statistics = source.statistics();
+            assert_eq!(statistics.in_ring, 0);
             assert!(statistics.ring_full > 0);
             assert_eq!(statistics.received, received);
             assert_eq!(statistics.received + statistics.ring_full, 500 * round);
@@ -196,7 +200,7 @@ fn a_group_that_opens_under_traffic_takes_no_frame_twice() {
         let sender = FrameSender::open("far").unwrap();
         for _ in 0..10 {
             let (traffic, stop) = mpsc::channel::<()>();
-            let mut group = thread::scope(|scope| {
+            let (mut group, mut frames) = thread::scope(|scope| {
                 // Ends when `traffic` goes, also by a panic.
                 let _traffic = traffic;
                 let sender = &sender;
@@ -210,13 +214,14 @@ fn a_group_that_opens_under_traffic_takes_no_frame_twice() {
                     }
                 });
                 let config = AfPacketConfig { blocks: 64, ..AfPacketConfig::new(&["near"]) };
-                let group = AfPacketSource::open_group(&config, 3, CaptureClock::start()).unwrap();
-                thread::sleep(Duration::from_millis(20));
-                group
+                let mut group = AfPacketSource::open_group(&config, 3, CaptureClock::start()).unwrap();
+                let frames = receive(&mut group[0], 1);
+                (group, frames)
             });
-            let frames: Vec<MemoryFrame> = group.iter_mut().flat_map(drain).collect();
+            assert!(!frames.is_empty());
+            frames.extend(group.iter_mut().flat_map(drain));
             let numbers: BTreeSet<u32> = frames.iter().map(number_of).collect();
-            assert!(!frames.is_empty() && numbers.len() == frames.len());
+            assert_eq!(numbers.len(), frames.len());
         }
     });
 }

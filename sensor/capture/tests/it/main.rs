@@ -5,6 +5,7 @@ mod corrupt;
 mod files;
 mod live;
 mod namespace;
+mod oracle;
 mod pcapng;
 mod writer;
 
