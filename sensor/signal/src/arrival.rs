@@ -89,6 +89,11 @@ impl<'m> Arrival<'m> {
         })
     }
 
+    /// Who sent the request: this one, or the one that this response answers.
+    pub(crate) fn requester(&self) -> Endpoint {
+        if self.message.status().is_some() { self.dst } else { self.src }
+    }
+
     pub(crate) fn hop(&self) -> Hop {
         Hop::between(self.src.addr, self.dst.addr)
     }

@@ -168,7 +168,7 @@ impl Call {
             dialogs: vec![Dialog::new(arrival, [0, 1], arrival.to_tag)],
             // Its first answer seen, an INVITE is followed as if it had been.
             invite: if fresh || is_answer {
-                Invite::new(message.cseq, arrival.branch)
+                Invite::new(message.cseq, arrival.branch, arrival.requester())
             } else {
                 Invite::default()
             },

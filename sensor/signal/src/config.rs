@@ -18,8 +18,8 @@ pub struct SignalConfig {
     pub direction: Direction,
     /// An answered call whose media stops for this long is over. Hold suspends it.
     pub media_timeout: Nanos,
-    /// An answered call of which no media was ever seen is over after this long without a
-    /// re-INVITE or UPDATE: its media may simply not pass here.
+    /// An answered call that is held, or of which no media was ever seen (it may simply not pass
+    /// here), is over after this long without media, re-INVITE or UPDATE: its end was missed.
     pub silent_timeout: Nanos,
     /// From a call's end until it is closed, so that late packets and repetitions stay with it.
     pub linger: Nanos,
@@ -45,7 +45,7 @@ impl Default for SignalConfig {
             interfaces: Vec::new(),
             direction: Direction::Unknown,
             media_timeout: Nanos::from_secs(60),
-            silent_timeout: Nanos::from_secs(4 * 3600),
+            silent_timeout: Nanos::from_secs(12 * 3600),
             linger: Nanos::from_secs(2),
             setup_timeout: Nanos::from_secs(240),
             retry_timeout: Nanos::from_secs(120),

@@ -69,11 +69,8 @@ pub(crate) struct Dialog {
 impl Dialog {
     /// The dialog that a call's first message belongs to.
     pub(crate) fn new(arrival: &Arrival<'_>, legs: [u16; 2], callee_tag: &[u8]) -> Dialog {
-        // A response's sender is the request's receiver.
-        let (src, dst) = match arrival.message.status() {
-            Some(_) => (arrival.dst, arrival.src),
-            None => (arrival.src, arrival.dst),
-        };
+        let src = arrival.requester();
+        let dst = if src == arrival.src { arrival.dst } else { arrival.src };
         Dialog {
             callee_tag: Some(callee_tag).filter(|tag| !tag.is_empty()).map(Box::from),
             legs,

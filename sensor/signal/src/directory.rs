@@ -204,12 +204,7 @@ impl Directory {
 
     /// The call that a message belongs to; a new one, if it begins or proves one.
     fn call_of(&mut self, arrival: &Arrival<'_>) -> Option<CallKey> {
-        let realm = arrival.src.realm;
-        let named = self.names.find(realm, arrival.message.call_id).find(|key| {
-            self.calls.get(key).is_some_and(|call| {
-                *call.caller_tag == *arrival.from_tag || *call.caller_tag == *arrival.to_tag
-            })
-        });
+        let named = self.names.find(arrival);
         let fresh = arrival.is_fresh_invite();
         if let Some(key) = named
             && let Some(call) = self.calls.get(&key)

@@ -1,6 +1,7 @@
 //! The INVITE that makes a call: its transactions on every hop and fork, and which of their
 //! answers decides.
 
+use nightjar_wire::Endpoint;
 use serde::{Deserialize, Serialize};
 
 /// Most transactions of one INVITE that are followed.
@@ -10,12 +11,15 @@ const MAX_BRANCHES: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Branch {
     id: u64,
+    /// Who sent the INVITE here.
+    sender: Endpoint,
     refused: Option<u16>,
 }
 
-/// How an INVITE outside of every dialog fares. The first transaction that was seen is the one
-/// nearest to the caller: a proxy's later ones may be refused or cancelled, one after the other,
-/// while the caller still waits.
+/// How an INVITE outside of every dialog fares. The first sender that was seen is the one nearest
+/// to the caller; it decides. What proxies behind it send on may be refused or cancelled, one
+/// target after the other, while the caller still waits. (Where the capture is taken behind a
+/// proxy, that proxy is the first sender, and all of its targets have to refuse.)
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Invite {
     /// `None` while no such INVITE was seen: the call began before the capture.
@@ -30,15 +34,15 @@ pub(crate) enum Refusal {
     Decides,
     /// One target less; others are still asked.
     OneOfSeveral,
-    /// Every target that was seen has refused, the caller's own answer is not there yet.
+    /// Every target behind the first sender has refused, its own answer is not there yet.
     LastOfSeveral,
     /// It was known.
     Repeated,
 }
 
 impl Invite {
-    pub(crate) fn new(cseq: u32, branch: u64) -> Invite {
-        Invite { cseq: Some(cseq), branches: vec![Branch { id: branch, refused: None }] }
+    pub(crate) fn new(cseq: u32, branch: u64, sender: Endpoint) -> Invite {
+        Invite { cseq: Some(cseq), branches: vec![Branch { id: branch, sender, refused: None }] }
     }
 
     pub(crate) fn cseq(&self) -> Option<u32> {
@@ -49,36 +53,42 @@ impl Invite {
         self.branches.iter().any(|known| known.id == branch)
     }
 
-    /// The transaction nearest to the caller, or one that is not known: then there is none nearer.
+    /// A transaction of the first sender's, or one that is not known: then there is none nearer.
     pub(crate) fn is_callers(&self, branch: u64) -> bool {
-        self.branches.first().is_none_or(|first| first.id == branch) || !self.has(branch)
+        self.branches.iter().find(|known| known.id == branch).is_none_or(|known| self.is_first_senders(known))
+    }
+
+    fn is_first_senders(&self, branch: &Branch) -> bool {
+        self.branches.first().is_some_and(|first| first.sender == branch.sender)
     }
 
     pub(crate) fn first_branch(&self) -> Option<u64> {
         self.branches.first().map(|first| first.id)
     }
 
-    pub(crate) fn add(&mut self, branch: u64) {
+    pub(crate) fn add(&mut self, branch: u64, sender: Endpoint) {
         if self.branches.len() < MAX_BRANCHES {
-            self.branches.push(Branch { id: branch, refused: None });
+            self.branches.push(Branch { id: branch, sender, refused: None });
         }
     }
 
     /// A final answer other than 2xx.
     pub(crate) fn refuse(&mut self, branch: u64, status: u16) -> Refusal {
-        let Some(at) = self.branches.iter().position(|known| known.id == branch) else {
+        let Some(known) = self.branches.iter_mut().find(|known| known.id == branch) else {
             // A transaction whose request was not seen: of several it is one, alone it is the one.
             return if self.branches.len() > 1 { Refusal::OneOfSeveral } else { Refusal::Decides };
         };
-        if self.branches[at].refused.replace(status).is_some() {
+        if known.refused.replace(status).is_some() {
             return Refusal::Repeated;
         }
-        if at == 0 {
-            Refusal::Decides
-        } else if self.branches[1..].iter().all(|branch| branch.refused.is_some()) {
-            Refusal::LastOfSeveral
-        } else {
-            Refusal::OneOfSeveral
+        let open = |first_senders: bool| {
+            let mut of = self.branches.iter().filter(|b| self.is_first_senders(b) == first_senders);
+            of.any(|branch| branch.refused.is_none())
+        };
+        match (open(true), open(false)) {
+            (false, _) => Refusal::Decides,
+            (true, false) if !self.is_callers(branch) => Refusal::LastOfSeveral,
+            (true, _) => Refusal::OneOfSeveral,
         }
     }
 
@@ -96,13 +106,20 @@ pub(crate) fn invites_retry(status: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use nightjar_wire::Realm;
+
     use super::*;
+
+    fn sender(port: u16) -> Endpoint {
+        Endpoint::new(Realm(0), [10, 0, 0, 1].into(), port)
+    }
 
     #[test]
     fn the_callers_own_answer_decides() {
-        let mut invite = Invite::new(1, 10);
-        invite.add(20);
-        invite.add(30);
+        let mut invite = Invite::new(1, 10, sender(1));
+        invite.add(20, sender(2));
+        invite.add(30, sender(2));
+        assert!(invite.is_callers(10) && !invite.is_callers(20) && invite.is_callers(99));
         assert_eq!(invite.refuse(20, 486), Refusal::OneOfSeveral);
         assert_eq!(invite.refuse(20, 486), Refusal::Repeated);
         assert_eq!(invite.refuse(30, 404), Refusal::LastOfSeveral);
@@ -110,17 +127,26 @@ mod tests {
     }
 
     #[test]
+    fn behind_a_proxy_all_of_its_targets_decide() {
+        let mut invite = Invite::new(1, 10, sender(2));
+        invite.add(20, sender(2));
+        invite.add(30, sender(3));
+        assert_eq!(invite.refuse(10, 486), Refusal::OneOfSeveral);
+        assert_eq!(invite.refuse(20, 404), Refusal::Decides);
+    }
+
+    #[test]
     fn an_unknown_transaction_decides_only_alone() {
-        let mut invite = Invite::new(1, 10);
+        let mut invite = Invite::new(1, 10, sender(1));
         assert_eq!(invite.refuse(99, 404), Refusal::Decides);
-        invite.add(20);
+        invite.add(20, sender(2));
         assert_eq!(invite.refuse(99, 404), Refusal::OneOfSeveral);
     }
 
     #[test]
     fn transactions_are_bounded() {
-        let mut invite = Invite::new(1, 0);
-        (1..1_000).for_each(|branch| invite.add(branch));
+        let mut invite = Invite::new(1, 0, sender(1));
+        (1..1_000).for_each(|branch| invite.add(branch, sender(1)));
         assert_eq!(invite.branches.len(), MAX_BRANCHES);
     }
 }

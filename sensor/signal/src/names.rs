@@ -16,29 +16,35 @@ const MAX_CLOSED: usize = 65_536;
 /// How long an INVITE may still be repeated (64 × T1).
 const REPETITION: Nanos = Nanos::from_secs(32);
 
-/// The calls in the directory by Call-ID. Ordered maps: a peer that chooses Call-IDs with malice
-/// gains nothing.
+/// The calls in the directory by Call-ID and the caller's tag. An ordered map: a peer that chooses
+/// its Call-IDs with malice gains nothing.
 #[derive(Default)]
 pub(crate) struct Names {
     calls: BTreeMap<Box<[u8]>, Vec<CallKey>>,
 }
 
-fn name(realm: Realm, call_id: &[u8]) -> Vec<u8> {
-    [&realm.0.to_be_bytes(), call_id].concat()
+fn name(realm: Realm, call_id: &[u8], tag: &[u8]) -> Vec<u8> {
+    // No line end stands in a header's value, so the parts cannot run into each other.
+    [&realm.0.to_be_bytes(), call_id, b"\n", tag].concat()
 }
 
 impl Names {
-    /// Calls under a Call-ID, the latest first.
-    pub(crate) fn find(&self, realm: Realm, call_id: &[u8]) -> impl Iterator<Item = CallKey> {
-        self.calls.get(name(realm, call_id).as_slice()).into_iter().flatten().rev().copied()
+    /// The latest call of a message: the one that its sender began, else its receiver.
+    pub(crate) fn find(&self, arrival: &Arrival<'_>) -> Option<CallKey> {
+        let latest = |tag: &[u8]| {
+            let name = name(arrival.src.realm, arrival.message.call_id, tag);
+            self.calls.get(name.as_slice())?.last().copied()
+        };
+        latest(arrival.from_tag).or_else(|| latest(arrival.to_tag))
     }
 
     pub(crate) fn add(&mut self, call: &Call) {
-        self.calls.entry(name(call.realm, &call.call_id).into()).or_default().push(call.key);
+        let name = name(call.realm, &call.call_id, &call.caller_tag);
+        self.calls.entry(name.into()).or_default().push(call.key);
     }
 
     pub(crate) fn remove(&mut self, call: &Call) {
-        let name = name(call.realm, &call.call_id);
+        let name = name(call.realm, &call.call_id, &call.caller_tag);
         if let Some(calls) = self.calls.get_mut(name.as_slice()) {
             calls.retain(|key| *key != call.key);
             if calls.is_empty() {

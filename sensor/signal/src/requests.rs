@@ -59,8 +59,9 @@ impl Call {
                 fx.statistics.retransmissions += u64::from(seen);
             }
             Some(known) if cseq == known => {
-                self.invite.add(arrival.branch);
-                self.clocks.settled = None;
+                // Another target is asked: what was settled or cancelled so far was not the call.
+                self.invite.add(arrival.branch, arrival.src);
+                (self.clocks.settled, self.clocks.cancelled, self.cancelled_at) = (None, None, None);
             }
             _ => self.retry(arrival, fx),
         }
@@ -82,7 +83,7 @@ impl Call {
 
     /// The caller tries again: challenged, redirected, or asked for other terms.
     fn retry(&mut self, arrival: &Arrival<'_>, fx: &mut Effects<'_>) {
-        self.invite = Invite::new(arrival.message.cseq, arrival.branch);
+        self.invite = Invite::new(arrival.message.cseq, arrival.branch, arrival.src);
         (self.clocks.retry, self.clocks.settled, self.clocks.cancelled) = (None, None, None);
         self.cancelled_at = None;
         self.refused_at = None;

@@ -107,7 +107,6 @@ impl SessionDescription {
                     media.push(media_line(media.len() as u8, trim(value), &session));
                 }
                 b'c' => match (connection(value), media.last_mut()) {
-                    // The first of several addresses of a line counts.
                     (Some(addr), Some(line)) => line.addr = Some(addr),
                     (Some(addr), None) => session.addr = Some(addr),
                     // A host name: the session's address does not stand in for it.

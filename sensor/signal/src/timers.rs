@@ -111,12 +111,10 @@ impl Call {
 
     fn due_in_talk(&self, config: &SignalConfig) -> Option<(Nanos, Due)> {
         let media_timeout = self.clocks.media.map(|last| last + config.media_timeout);
-        let silent = match media_timeout {
-            Some(due) => due.max(self.clocks.talk + config.media_timeout),
-            None if self.protocol == Protocol::None => self.clocks.talk + config.media_timeout,
-            None => self.clocks.talk + config.silent_timeout,
-        };
-        let silent = Some((silent, Due::MediaTimeout)).filter(|_| !self.held());
+        let last = self.clocks.talk.max(self.clocks.media.unwrap_or_default());
+        let expects_media = self.clocks.media.is_some() && !self.held();
+        let span = if expects_media { config.media_timeout } else { config.silent_timeout };
+        let silent = Some((last + span, Due::MediaTimeout));
         let timer = self.answered_by.and_then(|at| self.dialogs[usize::from(at)].timer);
         let expiry = timer.map(|timer| {
             let expiry = timer.refreshed + timer.interval + config.session_grace;

@@ -135,3 +135,20 @@ fn two_forks_that_both_answer_end_with_the_last_bye() {
     let row = scene.only_row();
     assert_eq!((row.state, end(&row)), (CallState::Completed, (EndCause::Bye, Some(0))));
 }
+
+#[test]
+fn behind_a_proxy_a_target_that_refuses_ends_nothing_while_its_other_target_rings() {
+    let mut scene = Scene::new();
+    let dialog = Dialog::new("c1");
+    let of = |target: &str| dialog.between("10.0.0.2:5060", target);
+    let (desk, mobile) = (of("10.0.0.3:5060").with_to_tag("x"), of("10.0.0.4:5060").with_to_tag("y"));
+    scene.see(&desk.invite(1).sdp(audio("10.0.0.1:4000", "")));
+    scene.see(&mobile.invite(1).sdp(audio("10.0.0.1:4000", "")));
+    scene.see(&desk.answer(1, 180)).see(&mobile.answer(1, 180));
+    scene.see(&desk.answer(1, 486)).see(&desk.refusal_ack(1));
+    scene.wait_s(10);
+    scene.see(&mobile.answer(1, 200).sdp(audio("10.0.0.4:5000", ""))).see(&mobile.ack(1));
+    scene.hang_up(&mobile, By::Callee, 2);
+    let row = scene.only_row();
+    assert_eq!((row.state, row.status), (CallState::Completed, Some(200)));
+}
