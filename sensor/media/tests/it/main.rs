@@ -1,6 +1,7 @@
 //! Calls over a seeded network, recorded and listened to.
 
 mod alignment;
+mod allocation;
 mod batches;
 mod clock;
 mod forks;
