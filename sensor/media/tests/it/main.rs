@@ -3,6 +3,7 @@
 mod alignment;
 mod allocation;
 mod batches;
+mod captures;
 mod clock;
 mod forks;
 mod loss;
