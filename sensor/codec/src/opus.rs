@@ -116,3 +116,66 @@ impl OpusEncoder {
         &SILENT_PACKET[self.channels.count() - 1]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opus::Decoder;
+
+    /// 20 ms of 400 Hz on the left, nothing on the right.
+    fn frame(index: usize) -> Vec<i16> {
+        (0..160)
+            .flat_map(|n| {
+                let t = (index * 160 + n) as f64 / 8000.0;
+                [(8000.0 * (2.0 * std::f64::consts::PI * 400.0 * t).sin()) as i16, 0]
+            })
+            .collect()
+    }
+
+    fn peaks(samples: &[i16]) -> [u16; 2] {
+        [0, 1].map(|channel| {
+            samples.iter().skip(channel).step_by(2).map(|sample| sample.unsigned_abs()).max().unwrap_or(0)
+        })
+    }
+
+    #[test]
+    fn two_parties_stay_apart() {
+        let settings = OpusSettings { bitrate: 24_000, complexity: 0 };
+        let mut encoder = OpusEncoder::new(OpusChannels::Stereo, settings).unwrap();
+        let mut decoder = Decoder::new(8000, Channels::Stereo).unwrap();
+        let (mut packet, mut out) = ([0; MAX_PACKET_BYTES], [0; 320]);
+        for index in 0..50 {
+            let len = encoder.encode(&frame(index), &mut packet).unwrap();
+            decoder.decode(&packet[..len], &mut out, false).unwrap();
+        }
+        let [left, right] = peaks(&out);
+        assert!(left > 6000 && right < 300, "{left} {right}");
+    }
+
+    #[test]
+    fn the_silent_packet_is_silence_in_the_midst_of_a_tone() {
+        let settings = OpusSettings { bitrate: 24_000, complexity: 0 };
+        let mut encoder = OpusEncoder::new(OpusChannels::Stereo, settings).unwrap();
+        let mut decoder = Decoder::new(8000, Channels::Stereo).unwrap();
+        let (mut packet, mut out) = ([0; MAX_PACKET_BYTES], [0; 320]);
+        for index in 0..20 {
+            let len = encoder.encode(&frame(index), &mut packet).unwrap();
+            decoder.decode(&packet[..len], &mut out, false).unwrap();
+        }
+        assert_eq!(decoder.decode(encoder.silent_packet(), &mut out, false).unwrap(), 160);
+        // The first one fades; from the second on nothing is left.
+        for _ in 0..5 {
+            assert_eq!(decoder.decode(encoder.silent_packet(), &mut out, false).unwrap(), 160);
+            assert!(peaks(&out).into_iter().max() <= Some(1));
+        }
+    }
+
+    #[test]
+    fn settings_out_of_range_are_errors() {
+        let settings = OpusSettings { bitrate: 24_000, complexity: 11 };
+        assert!(OpusEncoder::new(OpusChannels::Mono, settings).is_err());
+        let settings = OpusSettings { bitrate: 24_000, complexity: 0 };
+        let mut encoder = OpusEncoder::new(OpusChannels::Mono, settings).unwrap();
+        assert_eq!(encoder.encode(&[0; 161], &mut [0; MAX_PACKET_BYTES]), Err(EncodeError));
+    }
+}

@@ -31,7 +31,6 @@ pub struct CallAudio {
     timeline: Option<Timeline>,
     /// Frames are closed up to this moment.
     watermark: Nanos,
-    frame: AudioFrame,
     gaps: GapLog,
     digits: DigitLog,
     clock_jumped: bool,
@@ -61,10 +60,10 @@ impl CallAudio {
                 Decision::Everything => Some(Dialogs::All),
             },
             held: Held::default(),
-            streams: Vec::new(),
+            // Two parties are the rule; a growing vector would make room for four.
+            streams: Vec::with_capacity(2),
             timeline: None,
             watermark: Nanos::ZERO,
-            frame: AudioFrame::silent(config.channels),
             gaps: GapLog::default(),
             digits: DigitLog::default(),
             clock_jumped: false,
@@ -182,7 +181,8 @@ impl CallAudio {
         if let Some(timeline) = &self.timeline {
             let rest = end - timeline.next;
             if rest > 0 && (self.is_heard_before(end) || timeline.silent_step() == Step::Record) {
-                self.record_frame(rest as usize, sink);
+                let mut frame = AudioFrame::silent(self.config.channels);
+                self.record_frame(&mut frame, rest as usize, sink);
             }
         }
         for stream in &mut self.streams {
@@ -273,12 +273,13 @@ impl CallAudio {
     /// Closes all frames that end at `horizon` or before.
     fn close_until(&mut self, horizon: i64, sink: &mut impl FrameSink) {
         self.begin_timeline(horizon - FRAME);
+        let mut frame = AudioFrame::silent(self.config.channels);
         while let Some(timeline) = self.timeline.as_mut().filter(|timeline| timeline.next + FRAME <= horizon)
         {
             let end = timeline.next + FRAME;
             let heard = self.streams.iter().any(|stream| !stream.is_silent_before(end));
             if heard || timeline.silent_step() == Step::Record {
-                self.record_frame(FRAME_SAMPLES, sink);
+                self.record_frame(&mut frame, FRAME_SAMPLES, sink);
             } else {
                 let first = self.streams.iter().filter_map(AudioStream::first_at).min();
                 // The last whole frame before the horizon, or the one where somebody speaks again.
@@ -303,26 +304,27 @@ impl CallAudio {
         self.streams.iter().any(|stream| !stream.is_silent_before(end))
     }
 
-    fn record_frame(&mut self, samples: usize, sink: &mut impl FrameSink) {
+    /// Records the next `samples` (a frame, or less at the end), in `frame`.
+    fn record_frame(&mut self, frame: &mut AudioFrame, samples: usize, sink: &mut impl FrameSink) {
         let Some(timeline) = &mut self.timeline else { return };
         let place = FramePlace {
             at: timeline.next,
             position: timeline.position,
             deadline: nanos_at(timeline.next + FRAME) + self.config.late_after,
         };
-        self.frame.begin(place.position, samples);
+        frame.begin(place.position, samples);
         let end = place.at + samples as i64;
         let mut heard = false;
         for stream in self.streams.iter_mut().filter(|stream| !stream.is_silent_before(end)) {
             let channel = channel_of(&stream.spec, self.config.channels);
-            self.frame.mix(channel, |plane| {
+            frame.mix(channel, |plane| {
                 let played = stream.render(place, &mut self.gaps, plane);
                 heard |= played;
                 played
             });
         }
         timeline.advance(samples, heard);
-        sink.frame(&self.frame);
+        sink.frame(frame);
     }
 
     fn list_gaps(&self, outages: &[(u64, u64, GapCause)]) -> Vec<AudioGap> {

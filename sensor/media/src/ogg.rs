@@ -47,6 +47,10 @@ impl PageWriter {
         assert!(self.fits(packet.len()), "a packet of {} bytes on a full page", packet.len());
         self.lacing.extend(std::iter::repeat_n(255, packet.len() / 255));
         self.lacing.push((packet.len() % 255) as u8);
+        if self.body.capacity() - self.body.len() < packet.len() {
+            // A page's size is soon known: doubling would only waste.
+            self.body.reserve_exact(packet.len() + 256);
+        }
         self.body.extend_from_slice(packet);
     }
 

@@ -83,9 +83,19 @@ pub struct OggOpusWriter {
     open_packets: u64,
     samples: u64,
     serial: u32,
-    /// Interleaved samples and the packet, kept to spare allocations.
-    interleaved: Vec<i16>,
-    packet: Vec<u8>,
+}
+
+/// An encoded packet, on the stack: ten thousand calls need not keep one each.
+struct Packet {
+    /// Two streams, the first with its length.
+    bytes: [u8; 2 * MAX_PACKET_BYTES + 2],
+    len: usize,
+}
+
+impl Packet {
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
 }
 
 impl OggOpusWriter {
@@ -141,8 +151,6 @@ impl OggOpusWriter {
             open_packets: 0,
             samples: point.samples,
             serial: point.serial,
-            interleaved: Vec::new(),
-            packet: Vec::new(),
         })
     }
 
@@ -157,8 +165,8 @@ impl OggOpusWriter {
     /// When the frame has other channels than the layout.
     pub fn frame(&mut self, frame: &AudioFrame, out: &mut Vec<u8>) {
         assert_eq!(frame.channels, self.layout.channels(), "a frame of another layout");
-        self.encode(Some(frame));
-        self.page_packet(out);
+        let packet = self.encode(Some(frame));
+        self.page_packet(packet.as_slice(), out);
         self.samples += frame.len as u64;
     }
 
@@ -166,8 +174,8 @@ impl OggOpusWriter {
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let end = self.samples * GRANULES_PER_SAMPLE + self.pre_skip;
         while self.packets * PACKET_GRANULES < end {
-            self.encode(None);
-            self.page_packet(out);
+            let packet = self.encode(None);
+            self.page_packet(packet.as_slice(), out);
         }
         self.pages.flush(end, PageFlag::LastOfStream, out);
     }
@@ -185,68 +193,29 @@ impl OggOpusWriter {
 
     /// Puts the packet on the open page; a full page is written only now, since the last one of
     /// all must not be empty.
-    fn page_packet(&mut self, out: &mut Vec<u8>) {
-        if self.open_packets == PAGE_PACKETS || !self.pages.fits(self.packet.len()) {
+    fn page_packet(&mut self, packet: &[u8], out: &mut Vec<u8>) {
+        if self.open_packets == PAGE_PACKETS || !self.pages.fits(packet.len()) {
             self.pages.flush(self.packets * PACKET_GRANULES, PageFlag::None, out);
             self.open_packets = 0;
         }
-        self.pages.push(&self.packet);
+        self.pages.push(packet);
         self.packets += 1;
         self.open_packets += 1;
     }
 
-    /// Encodes a frame, or silence after the last, into `self.packet`.
-    fn encode(&mut self, frame: Option<&AudioFrame>) {
-        self.packet.clear();
+    /// Encodes a frame, or silence after the last.
+    fn encode(&mut self, frame: Option<&AudioFrame>) -> Packet {
+        let mut packet = Packet { bytes: [0; 2 * MAX_PACKET_BYTES + 2], len: 0 };
         match self.layout {
-            OpusLayout::Mono => self.encode_voice(0, frame, &[0]),
-            OpusLayout::Coupled => self.encode_voice(0, frame, &[0, 1]),
+            OpusLayout::Mono => self.voices[0].encode(frame, &[0], &mut packet),
+            OpusLayout::Coupled => self.voices[0].encode(frame, &[0, 1], &mut packet),
             OpusLayout::Parties => {
-                self.encode_voice(0, frame, &[0]);
-                self.delimit();
-                self.encode_voice(1, frame, &[1]);
+                self.voices[0].encode(frame, &[0], &mut packet);
+                packet.delimit();
+                self.voices[1].encode(frame, &[1], &mut packet);
             }
         }
-    }
-
-    fn encode_voice(&mut self, voice: usize, frame: Option<&AudioFrame>, channels: &[usize]) {
-        let Voice { encoder, gate } = &mut self.voices[voice];
-        let sound = frame.is_some_and(|frame| {
-            channels.iter().any(|&channel| frame.heard(channel) && is_sound(frame.plane(channel)))
-        });
-        let activity = gate.judge(sound);
-        if activity == Activity::Closed {
-            self.packet.extend_from_slice(encoder.silent_packet());
-            return;
-        }
-        if activity == Activity::Opens {
-            encoder.reset().expect("an encoder can be reset");
-        }
-        self.interleaved.clear();
-        self.interleaved.resize(FRAME_SAMPLES * channels.len(), 0);
-        for (offset, &channel) in channels.iter().enumerate() {
-            let plane = frame.map_or(&[][..], |frame| frame.plane(channel));
-            let slots = self.interleaved[offset..].iter_mut().step_by(channels.len());
-            slots.zip(plane).for_each(|(slot, &sample)| *slot = sample);
-        }
-        let start = self.packet.len();
-        self.packet.resize(start + MAX_PACKET_BYTES, 0);
-        let len = encoder
-            .encode(&self.interleaved, &mut self.packet[start..])
-            .expect("20 ms fit into an Opus packet");
-        self.packet.truncate(start + len);
-    }
-
-    /// Makes the packet so far, one frame of code 0, self-delimiting: its length follows the first
-    /// byte (RFC 6716, appendix B).
-    fn delimit(&mut self) {
-        let len = self.packet.len() - 1;
-        if len < 252 {
-            self.packet.insert(1, len as u8);
-        } else {
-            let low = 252 + len % 4;
-            self.packet.splice(1..1, [low as u8, ((len - low) / 4) as u8]);
-        }
+        packet
     }
 
     /// OpusHead (RFC 7845, 5.1).
@@ -267,6 +236,55 @@ impl OggOpusWriter {
     }
 }
 
+impl Voice {
+    /// Appends the frame's channels, interleaved and encoded, to `packet`.
+    fn encode(&mut self, frame: Option<&AudioFrame>, channels: &[usize], packet: &mut Packet) {
+        let Voice { encoder, gate } = self;
+        let sound = frame.is_some_and(|frame| {
+            channels.iter().any(|&channel| frame.heard(channel) && is_sound(frame.plane(channel)))
+        });
+        let room = &mut packet.bytes[packet.len..];
+        packet.len += match gate.judge(sound) {
+            Activity::Closed => {
+                let silent = encoder.silent_packet();
+                room[..silent.len()].copy_from_slice(silent);
+                silent.len()
+            }
+            activity => {
+                if activity == Activity::Opens {
+                    encoder.reset().expect("an encoder can be reset");
+                }
+                let mut samples = [0; 2 * FRAME_SAMPLES];
+                let samples = &mut samples[..channels.len() * FRAME_SAMPLES];
+                for (offset, &channel) in channels.iter().enumerate() {
+                    let plane = frame.map_or(&[][..], |frame| frame.plane(channel));
+                    let slots = samples[offset..].iter_mut().step_by(channels.len());
+                    slots.zip(plane).for_each(|(slot, &sample)| *slot = sample);
+                }
+                let room = &mut room[..MAX_PACKET_BYTES];
+                encoder.encode(samples, room).expect("20 ms fit into an Opus packet")
+            }
+        };
+    }
+}
+
+impl Packet {
+    /// Makes the packet so far, one frame of code 0, self-delimiting: its length follows the first
+    /// byte (RFC 6716, appendix B).
+    fn delimit(&mut self) {
+        let len = self.len - 1;
+        let (first, second) =
+            if len < 252 { (len, None) } else { (252 + len % 4, Some((len - 252 - len % 4) / 4)) };
+        let added = 1 + usize::from(second.is_some());
+        self.bytes.copy_within(1..self.len, 1 + added);
+        self.bytes[1] = first as u8;
+        if let Some(second) = second {
+            self.bytes[2] = second as u8;
+        }
+        self.len += added;
+    }
+}
+
 /// OpusTags (RFC 7845, 5.2) without a comment.
 fn tags() -> Vec<u8> {
     let mut tags = Vec::with_capacity(24);
@@ -275,4 +293,24 @@ fn tags() -> Vec<u8> {
     tags.extend_from_slice(VENDOR);
     tags.extend_from_slice(&0u32.to_le_bytes());
     tags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_s_length_follows_its_first_byte() {
+        // Lengths and codes of RFC 6716, 3.2.1.
+        for (len, code) in
+            [(0, vec![0]), (251, vec![251]), (252, vec![252, 0]), (255, vec![255, 0]), (1275, vec![255, 255])]
+        {
+            let mut packet = Packet { bytes: [0; 2 * MAX_PACKET_BYTES + 2], len: len + 1 };
+            packet.bytes[0] = 0x98;
+            packet.bytes[1..=len].fill(7);
+            packet.delimit();
+            let expected = [vec![0x98], code, vec![7; len]].concat();
+            assert_eq!(packet.as_slice(), expected);
+        }
+    }
 }

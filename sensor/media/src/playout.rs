@@ -19,7 +19,7 @@ struct Played {
     /// First sample after it, on the grid and in the recording.
     end: i64,
     position: u64,
-    samples: i64,
+    samples: u16,
 }
 
 /// The place of the frame that is rendered.
@@ -126,7 +126,7 @@ impl Playout {
         let lost = packet.sequence - last.sequence - 1 - speechless;
         let recorded = frame.position_of(packet.at).saturating_sub(last.position);
         let hole = (packet.at - last.end).min(recorded as i64);
-        let samples = hole.min(lost * last.samples.max(packet.samples));
+        let samples = hole.min(lost * i64::from(last.samples.max(packet.samples)));
         (samples > 0).then_some(SampleGap {
             position: last.position,
             samples: samples as u64,
@@ -155,7 +155,7 @@ impl Playout {
         if self.decoder.as_ref().is_none_or(|(of, _)| *of != codec) {
             self.decoder = Some((codec, codec.decoder()));
         }
-        self.current.resize(packet.samples as usize, 0);
+        self.current.resize(usize::from(packet.samples), 0);
         self.current_at = packet.at;
         if let Some((_, decoder)) = &mut self.decoder
             && decoder.decode(&packet.payload, &mut self.current).is_err()

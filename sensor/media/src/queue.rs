@@ -24,7 +24,7 @@ pub(crate) struct QueuedPacket {
     /// Its first sample on the grid.
     pub(crate) at: i64,
     /// Samples that the payload holds.
-    pub(crate) samples: i64,
+    pub(crate) samples: u16,
     /// Samples more or less that it lasts.
     pub(crate) stretch: i8,
     /// How to decode it.
@@ -36,7 +36,7 @@ pub(crate) struct QueuedPacket {
 impl QueuedPacket {
     /// Its first sample after it, on the grid.
     pub(crate) fn end(&self) -> i64 {
-        self.at + self.samples + i64::from(self.stretch)
+        self.at + i64::from(self.samples) + i64::from(self.stretch)
     }
 }
 
@@ -73,6 +73,10 @@ impl PacketQueue {
         packet.payload.clear();
         packet.payload.extend_from_slice(payload);
         let later = self.packets.iter().rev().take_while(|other| other.sequence > packet.sequence).count();
+        if self.packets.len() == self.packets.capacity() {
+            // The depth is bound by the wait for late packets: doubling would only waste.
+            self.packets.reserve_exact(4);
+        }
         self.packets.insert(self.packets.len() - later, packet);
     }
 

@@ -179,7 +179,7 @@ impl AudioStream {
         let fate = match self.kind(&rtp) {
             PayloadKind::Audio(codec) => match codec.decoder().samples(rtp.payload()) {
                 Ok(samples @ 1..=MAX_PACKET_SAMPLES) => {
-                    return self.place(arrival, &rtp, numbered, (codec, samples as i64), rules);
+                    return self.place(arrival, &rtp, numbered, (codec, samples as u16), rules);
                 }
                 Ok(0) => Fate::Discarded,
                 _ => Fate::Undecodable,
@@ -246,14 +246,14 @@ impl AudioStream {
         arrival: Nanos,
         rtp: &RtpView<'_>,
         numbered: Numbered,
-        (codec, samples): (Codec, i64),
+        (codec, samples): (Codec, u16),
         rules: Rules,
     ) -> Fate {
         let ticks = self.ticks(rtp.timestamp());
         let Numbered { sequence, missing, in_order } = numbered;
         let (at, stretch) = if in_order {
             self.latest_time = Some((rtp.timestamp(), ticks));
-            let timing = Timing { arrival, ticks, samples, missing, sequence };
+            let timing = Timing { arrival, ticks, samples: i64::from(samples), missing, sequence };
             match self.clock.place(&timing, rules.late_after) {
                 Placement::Late => return Fate::Late,
                 Placement::Ahead => return Fate::Discarded,

@@ -4,7 +4,7 @@ use nightjar_media::{AudioConfig, AudioSummary, CallAudio, Decision};
 use nightjar_wire::Nanos;
 use proptest::prelude::*;
 
-use crate::network::{Dice, Packet, Party, Tape, at, spec, tone};
+use crate::network::{Dice, Packet, Party, Tape, spec, tone};
 
 /// A call over a bad network: everything that can happen to a stream, by seed.
 fn rough_call(seed: u64) -> Vec<Packet> {
@@ -125,21 +125,26 @@ proptest! {
     fn no_bytes_upset_it(
         datagrams in prop::collection::vec((0u32..4, any::<u64>(), prop::collection::vec(any::<u8>(), 0..64)), 0..60),
         end: u64,
+        advance: bool,
     ) {
-        let (mut call, mut tape) = (call(Decision::Everything), Tape::default());
-        let config = AudioConfig::default();
+        let config = AudioConfig { max_silence: Nanos::from_secs(1), ..AudioConfig::default() };
+        let (mut call, mut tape) = (CallAudio::new(&config, Decision::Everything), Tape::default());
+        (0..3).for_each(|stream| call.open_stream(spec(stream, stream as u16)));
         let mut taken = 0;
-        for (stream, arrival, mut bytes) in datagrams {
+        for (index, (stream, arrival, mut bytes)) in datagrams.into_iter().enumerate() {
             if let Some(first) = bytes.first_mut() {
                 *first = 0x80 | *first & 0x3f;
             }
-            // Any order of stamps.
-            let arrival = Nanos(arrival >> 8);
+            // Any stamps in any order, of the next centuries or of the same second.
+            let arrival = Nanos(arrival >> [0, 8, 34][index % 3]);
             call.handle_packet(stream, arrival, &bytes);
+            if advance {
+                call.advance(arrival, &mut tape);
+            }
             taken += u64::from(stream < 3);
         }
-        let summary = call.finish(Nanos(end >> 8).min(at(1.0)), &mut tape);
+        let summary = call.finish(Nanos(end), &mut tape);
         prop_assert_eq!(summary.counts().total(), taken);
-        prop_assert!(tape.planes[0].len() as u64 <= config.max_silence.0 / 125_000 * 70);
+        prop_assert!(tape.planes[0].len() <= 8000 * 70);
     }
 }

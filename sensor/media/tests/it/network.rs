@@ -169,7 +169,7 @@ pub fn record_as(
         call.open_stream(spec.clone());
     }
     let mut tape = Tape::default();
-    let mut next = START;
+    let mut next = Nanos::ZERO;
     for packet in &packets {
         if packet.arrival >= next {
             call.advance(packet.arrival.min(end), &mut tape);
