@@ -1,3 +1,20 @@
-//! nightjar-sensor: replay and live capture.
+//! `nightjar-sensor`: takes telephone calls from a mirror port or a capture file.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use nightjar_agent::args::{Args, Command};
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::Replay(replay) => nightjar_agent::replay::run(&replay),
+        Command::Run(run) => nightjar_agent::run::run(&run),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

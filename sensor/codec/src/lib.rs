@@ -1,1 +1,10 @@
-//! One file per codec behind one contract.
+//! One file per codec behind one contract: [`Decoder`] turns payloads into 16-bit samples,
+//! [`OpusEncoder`] turns samples into what a recording stores.
+
+mod decoder;
+mod g711;
+mod opus;
+
+pub use decoder::{AudioDecoder, Codec, DecodeError, Decoder};
+pub use g711::{G711, Law};
+pub use opus::{EncodeError, MAX_PACKET_BYTES, OpusChannels, OpusEncoder, OpusSettings, SILENT_PACKET};

@@ -1,1 +1,34 @@
-//! The capture loop, the media worker's loop, pre-roll and counters.
+//! The packet's way through the sensor: the capture core decides what each frame is and whose, the
+//! media worker turns journalled packets into recordings. Live capture and replay share it; only
+//! the packet source and its overflow policy differ.
+
+mod analysed;
+mod audio_ledger;
+mod capture_core;
+mod capture_loop;
+mod disk_target;
+mod event;
+mod journalled;
+mod ledger;
+mod media_worker;
+mod preroll;
+mod reassembly;
+mod recording;
+mod recovery;
+mod row;
+mod rows;
+mod worker_loop;
+
+pub use analysed::Analysed;
+pub use audio_ledger::{AudioLedger, Discarded};
+pub use capture_core::{CaptureCore, CoreConfig, CoreOutput, Depth, Kept, Snapshots};
+pub use capture_loop::{AfterError, capture_loop};
+pub use disk_target::DiskTarget;
+pub use event::CoreEvent;
+pub use journalled::{EventReader, Journalled, Told, Unwatched, Watcher};
+pub use ledger::{DROPPED, Dropped, IGNORED, Ignored, Ledger};
+pub use media_worker::{Finished, Keep, MediaWorker, OpenCalls, WorkerConfig};
+pub use recording::{NewFile, RecordingConfig, RecordingTarget};
+pub use recovery::{Recovered, recover};
+pub use rows::InOrder;
+pub use worker_loop::worker_loop;

@@ -86,6 +86,8 @@ pub enum EndCause {
     Rejected,
     /// No media for the configured time.
     MediaTimeout,
+    /// No final answer for the configured time.
+    SetupTimeout,
     /// The session timer ran out (RFC 4028).
     SessionTimer,
     /// The sensor was stopped.

@@ -31,7 +31,7 @@ pub fn classify(datagram: &[u8]) -> MediaClass {
         0..=3 if is_stun(datagram) => MediaClass::Stun,
         16..=19 if datagram.len() >= 16 && &datagram[4..8] == b"ZRTP" => MediaClass::Zrtp,
         20..=63 if datagram.len() >= 13 && matches!(datagram[1], 0xfe | 0x01) => MediaClass::Dtls,
-        64..=79 if datagram.len() >= 4 => MediaClass::TurnChannel,
+        64..=79 if is_turn_channel(datagram) => MediaClass::TurnChannel,
         _ => MediaClass::Other,
     }
 }
@@ -48,6 +48,14 @@ fn is_stun(datagram: &[u8]) -> bool {
     }
     let length = usize::from(u16::from_be_bytes([datagram[2], datagram[3]]));
     length.is_multiple_of(4) && (datagram[4..8] == [0x21, 0x12, 0xa4, 0x42] || length + 20 == datagram.len())
+}
+
+/// Channel data (RFC 8656, 12.4): the length counts what follows; over UDP nothing pads it, but
+/// some pad it to words all the same.
+fn is_turn_channel(datagram: &[u8]) -> bool {
+    let [_, _, high, low, data @ ..] = datagram else { return false };
+    let length = usize::from(u16::from_be_bytes([*high, *low]));
+    (length..length + 4).contains(&data.len())
 }
 
 /// Longest start line that is searched for `SIP/2.0`.

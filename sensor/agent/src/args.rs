@@ -1,0 +1,101 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Nightjar's sensor: takes telephone calls from a mirror port or a capture file.
+#[derive(Debug, Parser)]
+#[command(name = "nightjar-sensor", version, about)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The sensor's jobs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Reads capture files and writes their calls and recordings.
+    Replay(Replay),
+    /// Captures live, as a configuration file says.
+    Run(Run),
+}
+
+/// How a replay is done.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Replay {
+    /// Capture files (pcap or pcapng; plain, gzip or zstd), in order; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Folder for calls.jsonl and the recordings; it is made if it does not exist.
+    #[arg(long, value_name = "DIR", default_value = "nightjar-out")]
+    pub out: PathBuf,
+    /// What to write.
+    #[arg(long, value_enum, default_value_t = Mode::Record)]
+    pub mode: Mode,
+    /// The recordings' format.
+    #[arg(long, value_enum, default_value_t = Format::Opus)]
+    pub format: Format,
+    /// One channel, or one per party.
+    #[arg(long, value_enum, default_value_t = Channels::Stereo)]
+    pub channels: Channels,
+    /// As fast as it goes, or as the packets were stamped.
+    #[arg(long, value_enum, default_value_t = Speed::Max)]
+    pub speed: Speed,
+    /// Media workers (0: one per core).
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub workers: u16,
+    /// The sensor's name, part of each call's id.
+    #[arg(long, value_name = "NAME", default_value = "replay")]
+    pub sensor: String,
+    /// Prints the summary as one JSON object on standard output, and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a replay writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Reads headers, writes metadata only.
+    Analyse,
+    /// Also keeps the media packets in journal segments.
+    Journal,
+    /// Also decodes, mixes and encodes: one file per call.
+    Record,
+}
+
+/// A recording's format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Opus in Ogg.
+    Opus,
+    /// 16-bit PCM in WAV.
+    Wav,
+}
+
+/// A recording's channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Channels {
+    /// All parties mixed.
+    Mono,
+    /// The caller left, the others right.
+    Stereo,
+}
+
+/// How fast a replay goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Speed {
+    /// As fast as it can.
+    Max,
+    /// At the pace of the stamps.
+    Realtime,
+}
+
+/// How a live capture is done.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Run {
+    /// The configuration (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}

@@ -1,0 +1,124 @@
+//! `nightjar-sensor replay`: capture files to calls.jsonl and recordings.
+
+mod recorder;
+mod rows;
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use nightjar_capture::{CaptureFiles, Paced, PacketSource, SourceError};
+use nightjar_flow::Limits;
+use nightjar_pipeline::{
+    AfterError, Analysed, CaptureCore, CoreConfig, CoreOutput, Depth, Snapshots, capture_loop,
+};
+use nightjar_schema::EndCause;
+use nightjar_signal::SignalConfig;
+use nightjar_wire::Realm;
+
+use crate::args::{Mode, Replay, Speed};
+use crate::cpu;
+use crate::progress::Progress;
+use crate::summary::Summary;
+use recorder::Recorder;
+use rows::RowWriter;
+
+/// Why a replay failed. What was recorded before the fault is intact.
+#[derive(Debug)]
+pub struct ReplayError(String);
+
+impl std::fmt::Display for ReplayError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ReplayError {}
+
+/// Replays and prints the summary.
+///
+/// # Errors
+/// When a file cannot be read to its end or a result cannot be written; the summary was printed
+/// then, of what could be.
+pub fn run(args: &Replay) -> Result<(), ReplayError> {
+    let source = CaptureFiles::open(&args.files).map_err(|error| ReplayError(error.to_string()))?;
+    let out = RowWriter::create(&args.out).map_err(ReplayError)?;
+    let started = Instant::now();
+    let mut summary = match args.speed {
+        Speed::Max => replay(args, source, out),
+        Speed::Realtime => replay(args, Paced::realtime(source), out),
+    }
+    .map_err(ReplayError)?;
+    summary.wall_seconds = started.elapsed().as_secs_f64();
+    summary.cpu_seconds.total = cpu::process_seconds();
+    if args.json {
+        let json = serde_json::to_string(&summary).map_err(|error| ReplayError(error.to_string()))?;
+        println!("{json}");
+    } else {
+        print!("{}", summary.to_text());
+    }
+    if summary.errors.is_empty() { Ok(()) } else { Err(ReplayError(summary.errors.join("\n"))) }
+}
+
+fn replay<S: PacketSource>(args: &Replay, source: S, rows: RowWriter) -> Result<Summary, String> {
+    match args.mode {
+        Mode::Analyse => Ok(analyse(args, source, rows)),
+        Mode::Journal | Mode::Record => record(args, source, rows),
+    }
+}
+
+fn analyse<S: PacketSource>(args: &Replay, mut source: S, mut rows: RowWriter) -> Summary {
+    let mut core = CaptureCore::new(core_config(args, Depth::Headers), Analysed::new(|row| rows.write(&row)));
+    let mut summary = Summary::default();
+    let errors = drive(&mut source, &mut core);
+    finish(&mut summary, &core, &errors);
+    drop(core);
+    rows.finish(&mut summary);
+    summary
+}
+
+fn record<S: PacketSource>(args: &Replay, mut source: S, rows: RowWriter) -> Result<Summary, String> {
+    let (recorder, output) = Recorder::start(args, rows)?;
+    let mut core = CaptureCore::new(core_config(args, Depth::Payload), output);
+    let mut summary = Summary::default();
+    let errors = drive(&mut source, &mut core);
+    finish(&mut summary, &core, &errors);
+    drop(core);
+    recorder.finish(&mut summary);
+    Ok(summary)
+}
+
+/// Runs the capture to its end and closes what is open.
+fn drive<S: PacketSource, O: CoreOutput>(source: &mut S, core: &mut CaptureCore<O>) -> Vec<SourceError> {
+    let stop = AtomicBool::new(false);
+    let mut progress = Progress::new();
+    let errors = capture_loop(source, core, &stop, AfterError::GoOn, |source, core| {
+        progress.update(source.progress(), core.ledger().received, core.closed_calls());
+    });
+    core.finish(EndCause::CaptureEnd);
+    core.end_batch();
+    progress.finish();
+    errors
+}
+
+fn finish<O: CoreOutput>(summary: &mut Summary, core: &CaptureCore<O>, errors: &[SourceError]) {
+    summary.packets = core.ledger().clone();
+    summary.capture_seconds = core.capture_span().as_secs_f64();
+    summary.cpu_seconds.capture = cpu::thread_seconds();
+    summary.errors = errors.iter().map(ToString::to_string).collect();
+}
+
+fn core_config(args: &Replay, depth: Depth) -> CoreConfig {
+    let signal = SignalConfig { sensor: args.sensor.clone(), ..SignalConfig::default() };
+    CoreConfig { depth, snapshots: Snapshots::Never, signal, limits: Limits::default(), realm: Realm(0) }
+}
+
+/// A message about a path that cannot be written.
+fn cannot_write(path: &Path, error: &std::io::Error) -> String {
+    let advice = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "; choose another --out or grant the right to write there",
+        std::io::ErrorKind::StorageFull => "; the disk is full: free space or choose another --out",
+        _ => "",
+    };
+    format!("cannot write {}: {error}{advice}", path.display())
+}

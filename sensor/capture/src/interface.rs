@@ -1,0 +1,89 @@
+//! Network interfaces of this namespace: a name to its index, and what to say when there is none.
+
+use std::ffi::{CStr, CString};
+use std::io;
+
+use crate::SourceError;
+
+/// The kernel's index of interface `name` in this thread's network namespace.
+///
+/// # Errors
+/// [`SourceError::NoSuchInterface`], which lists those that exist.
+pub fn interface_index(name: &str) -> Result<u32, SourceError> {
+    let index = CString::new(name).map_or(0, |c_name| {
+        // SAFETY: `c_name` is a NUL-terminated string that outlives the call.
+        unsafe { libc::if_nametoindex(c_name.as_ptr()) }
+    });
+    if index != 0 {
+        return Ok(index);
+    }
+    let existing = interface_names();
+    let existing = if existing.is_empty() { "none".to_owned() } else { existing.join(", ") };
+    Err(SourceError::NoSuchInterface { name: name.to_owned(), existing })
+}
+
+/// The names of all interfaces of this thread's network namespace, in the kernel's order; empty
+/// when the kernel refuses to list them.
+pub fn interface_names() -> Vec<String> {
+    let mut names = Vec::new();
+    // SAFETY: no arguments; the list that comes back is freed below.
+    let list = unsafe { libc::if_nameindex() };
+    if list.is_null() {
+        return names;
+    }
+    let mut entry = list;
+    // SAFETY: the list is an array that ends with an entry of index 0 and a null name; each
+    // entry before it holds a NUL-terminated name, valid until `if_freenameindex`.
+    unsafe {
+        while (*entry).if_index != 0 && !(*entry).if_name.is_null() {
+            names.push(CStr::from_ptr((*entry).if_name).to_string_lossy().into_owned());
+            entry = entry.add(1);
+        }
+        libc::if_freenameindex(list);
+    }
+    names
+}
+
+/// The error of a system call that failed just now while doing `action` on `interface`.
+pub(crate) fn last_error(action: &'static str, interface: &str) -> SourceError {
+    explain(io::Error::last_os_error(), action, interface)
+}
+
+/// Turns a bare `EPERM` into the capability that is missing.
+pub(crate) fn explain(source: io::Error, action: &'static str, interface: &str) -> SourceError {
+    let interface = interface.to_owned();
+    match source.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => {
+            let program = std::env::current_exe()
+                .map_or_else(|_| "the program's file".to_owned(), |path| path.to_string_lossy().into_owned());
+            SourceError::NoPermission { action, interface, capability: "CAP_NET_RAW", program }
+        }
+        _ => SourceError::Socket { action, interface, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_interface_names_those_that_exist() {
+        let message = interface_index("nightjar-none").unwrap_err().to_string();
+        assert!(message.contains("nightjar-none"), "{message}");
+        assert!(interface_names().iter().all(|name| message.contains(name)), "{message}");
+    }
+
+    #[test]
+    fn a_name_that_no_interface_can_have_is_unknown() {
+        assert!(matches!(interface_index("a\0b"), Err(SourceError::NoSuchInterface { .. })));
+    }
+
+    #[test]
+    fn a_refused_permission_names_the_capability_and_its_remedy() {
+        let refused = io::Error::from_raw_os_error(libc::EPERM);
+        let message = explain(refused, "open a packet socket", "eth9").to_string();
+        for part in ["eth9", "CAP_NET_RAW", "setcap"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What every packet source offers: frames in batches, a clock, and counts of what it did.
+
+use nightjar_wire::{LinkType, Nanos};
+
+use crate::SourceError;
+
+/// One captured frame, borrowed from the source for the length of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawFrame<'a> {
+    /// When it was captured. Stamps of a file are given as they stand there: they may jump or run
+    /// backwards.
+    pub at: Nanos,
+    /// The link layer that the bytes begin with.
+    pub link: LinkType,
+    /// Where it was captured: an index into [`PacketSource::interfaces`].
+    pub interface: u16,
+    /// The frame as it was on the wire, VLAN tags included, as far as it was captured.
+    pub bytes: &'a [u8],
+    /// Its length on the wire in bytes; more than `bytes` holds when the capture cut it.
+    pub original_len: u32,
+}
+
+/// What one call of [`PacketSource::receive`] brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// That many frames went to the sink. It may be 0 (only blocks without frames were read).
+    Frames(usize),
+    /// Nothing arrived within the source's patience (at most 20 ms); its clock now.
+    Idle(Nanos),
+    /// The source has ended; further calls say so again.
+    End,
+}
+
+/// What a source has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceStatistics {
+    /// Frames given to the sink.
+    pub received: u64,
+    /// Bytes of those frames, as far as they were captured.
+    pub bytes: u64,
+    /// Those of `received` that hold fewer bytes than were on the wire.
+    pub truncated: u64,
+    /// Frames of a file that were not given to the sink, because the link layer of their interface
+    /// is not decoded. They are in no other count.
+    pub unknown_link: u64,
+    /// Frames that the kernel dropped because the ring was full. They are in no other count.
+    pub ring_full: u64,
+    /// Interfaces of a live source that are down at this moment; they are captured again when
+    /// they come up.
+    pub interfaces_down: u32,
+}
+
+impl SourceStatistics {
+    /// Counts one frame that goes to the sink.
+    #[inline]
+    pub(crate) fn count(&mut self, captured: usize, original_len: u32) {
+        self.received += 1;
+        self.bytes += captured as u64;
+        self.truncated += u64::from(captured < original_len as usize);
+    }
+
+    /// Adds another source's counts, for sources that were read one after the other.
+    pub(crate) fn add(&mut self, other: &SourceStatistics) {
+        self.received += other.received;
+        self.bytes += other.bytes;
+        self.truncated += other.truncated;
+        self.unknown_link += other.unknown_link;
+        self.ring_full += other.ring_full;
+        self.interfaces_down += other.interfaces_down;
+    }
+}
+
+/// A source of frames: files, a live interface, memory. The pipeline is the same behind each.
+pub trait PacketSource {
+    /// Gives one batch of frames to `sink`, in order of arrival. Blocks for 20 ms at most when the
+    /// source is live.
+    ///
+    /// # Errors
+    /// [`SourceError`] when the source is at fault, after all frames before the fault have been
+    /// given. The next call goes on behind the fault where there is something (another file), else
+    /// it says [`Received::End`].
+    fn receive(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Result<Received, SourceError>;
+
+    /// The names that [`RawFrame::interface`] counts. The list may grow with each batch; an index
+    /// never changes its name.
+    fn interfaces(&self) -> &[String];
+
+    /// Counts since the source was opened.
+    fn statistics(&mut self) -> SourceStatistics;
+
+    /// How far behind this source's clock (its newest stamp, or [`Received::Idle`]'s) a frame may
+    /// still be stamped that has not been given yet. Zero for files and memory.
+    fn lateness_limit(&self) -> Nanos {
+        Nanos::ZERO
+    }
+
+    /// How much of a file has been read and how long it is, in bytes as they are stored; `None`
+    /// where there is no end to measure by (a pipe, an interface).
+    fn progress(&self) -> Option<(u64, u64)> {
+        None
+    }
+}

@@ -1,0 +1,301 @@
+//! A stream's figures: sequence numbers (RFC 3550, A.1 and A.3) and jitter (6.4.1, A.8).
+
+use nightjar_wire::{Nanos, RtpTime, SeqNumber};
+use serde::{Deserialize, Serialize};
+
+/// A forward jump from here on is taken for a restart of the numbering, not for loss.
+const MAX_DROPOUT: i32 = 3_000;
+/// How far behind the newest packet a late one is still told from a duplicate.
+const WINDOW: i32 = 128;
+/// How many of the last packets are remembered to tell a mirror's copy from a repetition.
+const RECENT: usize = 8;
+/// Two identical datagrams without an IP identification, this close, are a mirror's copies.
+const COPY_SPAN: Nanos = Nanos::from_millis(2);
+
+/// What a packet is among its stream's others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sequence {
+    /// It is the newest.
+    Newest,
+    /// It came after a later one.
+    Reordered,
+    /// Its number had come before.
+    Duplicate,
+    /// It is the same datagram again, seen twice by the mirror; it changes no figure.
+    MirrorCopy,
+    /// The numbering restarted with it, or it stands far off.
+    Restart,
+}
+
+/// What identifies a datagram beside its RTP header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Sighting {
+    sequence: SeqNumber,
+    timestamp: RtpTime,
+    ip_id: Option<u16>,
+    len: u16,
+    at: Nanos,
+}
+
+/// The figures of one stream, kept per packet in constant time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Figures {
+    /// Packets, RTP duplicates counted, mirror copies not.
+    pub packets: u64,
+    /// Packets whose number had come before.
+    pub duplicates: u64,
+    /// Packets that came after a later one.
+    pub reordered: u64,
+    /// The first packet's stamp.
+    pub first_at: Nanos,
+    /// The last packet's stamp.
+    pub last_at: Nanos,
+    /// Extended number of the newest packet; the numbering starts one cycle in, so that an
+    /// earlier packet than the first has a place.
+    highest: i64,
+    /// Lowest extended number since the last restart.
+    base: i64,
+    /// Bit `n` set: `highest - n` has come.
+    seen: u128,
+    /// Numbers expected before the last restart.
+    expected_before: u64,
+    /// The number after a far-off packet: when it comes next, the numbering has restarted.
+    restart_at: Option<SeqNumber>,
+    /// The newest packet's RTP time and stamp, for the transit difference.
+    transit: (RtpTime, Nanos),
+    /// Jitter in ticks times 16 (RFC 3550, A.8).
+    jitter_scaled: f64,
+    /// The last packets, newest at `recent_next - 1`.
+    recent: [Option<Sighting>; RECENT],
+    recent_next: u8,
+}
+
+impl Figures {
+    /// Figures of a stream whose first packet is still to be handled.
+    pub fn new(at: Nanos) -> Figures {
+        Figures {
+            packets: 0,
+            duplicates: 0,
+            reordered: 0,
+            first_at: at,
+            last_at: Nanos::ZERO,
+            highest: 0,
+            base: 0,
+            seen: 0,
+            expected_before: 0,
+            restart_at: None,
+            transit: (RtpTime(0), at),
+            jitter_scaled: 0.0,
+            recent: [None; RECENT],
+            recent_next: 0,
+        }
+    }
+
+    /// The newest packet's sequence number.
+    pub fn newest(&self) -> SeqNumber {
+        SeqNumber(self.highest as u16)
+    }
+
+    /// The newest packet's RTP time.
+    pub fn newest_time(&self) -> RtpTime {
+        self.transit.0
+    }
+
+    /// Sequence numbers that never came.
+    pub fn lost(&self) -> u64 {
+        if self.packets == 0 {
+            return 0;
+        }
+        let expected = self.expected_before + (self.highest - self.base + 1) as u64;
+        expected.saturating_sub(self.packets - self.duplicates)
+    }
+
+    /// Interarrival jitter in ms; `None` before the second packet.
+    pub fn jitter_ms(&self, clock_rate: u32) -> Option<f64> {
+        let ms = self.jitter_scaled / 16.0 * 1000.0 / f64::from(clock_rate.max(1));
+        (self.packets > 1).then(|| (ms * 1000.0).round() / 1000.0)
+    }
+
+    /// Counts one packet. `ip_id` is IPv4's identification, `len` the datagram's length.
+    pub fn handle_packet(
+        &mut self,
+        at: Nanos,
+        sequence: SeqNumber,
+        timestamp: RtpTime,
+        ip_id: Option<u16>,
+        len: usize,
+        clock_rate: u32,
+    ) -> Sequence {
+        let sighting =
+            Sighting { sequence, timestamp, ip_id, len: u16::try_from(len).unwrap_or(u16::MAX), at };
+        let place = self.place(sequence);
+        if place == Sequence::Duplicate && self.is_copy(&sighting) {
+            return Sequence::MirrorCopy;
+        }
+        if self.packets > 0 && place == Sequence::Newest {
+            self.add_jitter(at, timestamp, clock_rate);
+        }
+        self.commit(place, sequence);
+        if matches!(place, Sequence::Newest | Sequence::Restart) {
+            self.transit = (timestamp, at);
+        }
+        self.packets += 1;
+        self.first_at = self.first_at.min(at);
+        self.last_at = self.last_at.max(at);
+        self.recent[usize::from(self.recent_next)] = Some(sighting);
+        self.recent_next = (self.recent_next + 1) % RECENT as u8;
+        place
+    }
+
+    /// Where a number stands, without counting it.
+    fn place(&self, sequence: SeqNumber) -> Sequence {
+        if self.packets == 0 {
+            return Sequence::Newest;
+        }
+        match i32::from(sequence.since(self.newest())) {
+            0 => Sequence::Duplicate,
+            ahead if ahead > 0 && ahead < MAX_DROPOUT => Sequence::Newest,
+            behind if behind < 0 && -behind < WINDOW => {
+                if self.seen >> -behind & 1 == 1 {
+                    Sequence::Duplicate
+                } else {
+                    Sequence::Reordered
+                }
+            }
+            _ => Sequence::Restart,
+        }
+    }
+
+    fn commit(&mut self, place: Sequence, sequence: SeqNumber) {
+        let step = i64::from(sequence.since(self.newest()));
+        match place {
+            _ if self.packets == 0 => self.begin(sequence),
+            Sequence::Newest => {
+                self.highest += step;
+                self.seen = if step < i64::from(WINDOW) { self.seen << step | 1 } else { 1 };
+                self.restart_at = None;
+            }
+            Sequence::Reordered => {
+                self.reordered += 1;
+                self.seen |= 1 << -step;
+                self.base = self.base.min(self.highest + step);
+            }
+            Sequence::Duplicate => self.duplicates += 1,
+            Sequence::Restart if self.restart_at == Some(sequence) => {
+                // The packet before this one was the first of the new numbering.
+                self.expected_before += (self.highest - self.base + 1) as u64;
+                self.begin(SeqNumber(sequence.0.wrapping_sub(1)));
+                self.highest += 1;
+                self.seen = 0b11;
+            }
+            Sequence::Restart => {
+                // A packet far off: it is counted, expected only if the numbering follows it.
+                if self.restart_at.is_some() {
+                    self.expected_before += 1;
+                }
+                self.restart_at = Some(SeqNumber(sequence.0.wrapping_add(1)));
+            }
+            Sequence::MirrorCopy => {}
+        }
+    }
+
+    fn begin(&mut self, sequence: SeqNumber) {
+        self.highest = i64::from(sequence.0) + 65_536;
+        self.base = self.highest;
+        self.seen = 1;
+        self.restart_at = None;
+    }
+
+    /// A duplicate that is the very same datagram: equal IP identification, or where there is none
+    /// (IPv6, and senders that leave it 0), equal in length and time stamp and close behind.
+    fn is_copy(&self, new: &Sighting) -> bool {
+        self.recent.iter().flatten().any(|old| {
+            let same = old.sequence == new.sequence && old.timestamp == new.timestamp && old.len == new.len;
+            same && match (old.ip_id, new.ip_id) {
+                (Some(old_id), Some(new_id)) if old_id != 0 || new_id != 0 => old_id == new_id,
+                _ => new.at - old.at <= COPY_SPAN,
+            }
+        })
+    }
+
+    fn add_jitter(&mut self, at: Nanos, timestamp: RtpTime, clock_rate: u32) {
+        let (last_time, last_at) = self.transit;
+        let ticks = timestamp.since(last_time);
+        if ticks == 0 {
+            return; // one frame or event in several packets
+        }
+        let arrival = at.signed_since(last_at) as f64 * f64::from(clock_rate) / 1e9;
+        let difference = (arrival - f64::from(ticks)).abs();
+        self.jitter_scaled += difference - self.jitter_scaled / 16.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Packets with consecutive IP identifications, 20 ms apart.
+    fn count(sequence: impl IntoIterator<Item = u16>) -> Figures {
+        let mut figures = Figures::new(Nanos(0));
+        for (n, seq) in sequence.into_iter().enumerate() {
+            let at = Nanos::from_millis(20 * n as u64);
+            let time = RtpTime(160 * u32::from(seq));
+            figures.handle_packet(at, SeqNumber(seq), time, Some(n as u16 + 1), 172, 8000);
+        }
+        figures
+    }
+
+    #[test]
+    fn loss_and_reordering_over_the_wrap() {
+        let figures = count([65_534, 65_535, 1, 0, 2, 5]);
+        assert_eq!((figures.packets, figures.lost(), figures.reordered), (6, 2, 1));
+    }
+
+    #[test]
+    fn a_repetition_is_a_duplicate_and_hides_no_loss() {
+        let figures = count([10, 11, 11, 11, 14]);
+        assert_eq!((figures.packets, figures.duplicates, figures.lost()), (5, 2, 2));
+    }
+
+    #[test]
+    fn a_restart_is_not_loss() {
+        let figures = count([100, 101, 102, 40_000, 40_001, 40_002]);
+        assert_eq!((figures.packets, figures.lost(), figures.duplicates), (6, 0, 0));
+    }
+
+    #[test]
+    fn a_mirror_copy_changes_nothing() {
+        let mut figures = Figures::new(Nanos(0));
+        let mut see =
+            |at, seq, id| figures.handle_packet(Nanos(at), SeqNumber(seq), RtpTime(0), id, 172, 8000);
+        assert_eq!(see(0, 1, Some(7)), Sequence::Newest);
+        assert_eq!(see(10, 1, Some(7)), Sequence::MirrorCopy);
+        assert_eq!(see(20, 1, Some(8)), Sequence::Duplicate);
+        assert_eq!(see(30, 2, None), Sequence::Newest);
+        assert_eq!(see(40, 2, None), Sequence::MirrorCopy);
+        assert_eq!((figures.packets, figures.duplicates), (3, 1));
+    }
+
+    #[test]
+    fn even_pacing_has_no_jitter() {
+        assert_eq!(count(0..50).jitter_ms(8000), Some(0.0));
+    }
+
+    proptest! {
+        /// Any order of the numbers within the window gives the same counts.
+        #[test]
+        fn loss_does_not_depend_on_order(start: u16, drop in proptest::collection::vec(any::<bool>(), 2..60), swap in 0usize..50) {
+            let mut numbers: Vec<u16> = (0..drop.len() as u16)
+                .filter(|n| *n == 0 || usize::from(*n) + 1 == drop.len() || !drop[usize::from(*n)])
+                .map(|n| start.wrapping_add(n))
+                .collect();
+            let lost = drop.len() - numbers.len();
+            let len = numbers.len();
+            numbers.swap(swap % len, (swap * 7 + 1) % len);
+            let figures = count(numbers);
+            prop_assert_eq!(figures.lost(), lost as u64);
+            prop_assert_eq!(figures.duplicates, 0);
+        }
+    }
+}

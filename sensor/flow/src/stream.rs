@@ -1,0 +1,128 @@
+//! One stream: an SSRC on a flow, whose call it belongs to, and its figures.
+
+use nightjar_wire::{CallKey, FlowKey, Format, MediaKind, Nanos, PayloadType};
+use serde::{Deserialize, Serialize};
+
+use crate::figures::Figures;
+use crate::formats::{FormatUse, FormatUses, guessed_format, static_format};
+
+/// What identifies a stream on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StreamKey {
+    /// The flow.
+    pub flow: FlowKey,
+    /// RTP's synchronisation source.
+    pub ssrc: u32,
+}
+
+/// Whose a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// The call.
+    pub call: CallKey,
+    /// Index of the dialog that explains it; `None` for media without signalling.
+    pub dialog: Option<u16>,
+    /// Index of the leg that speaks; `None` for a source that nobody named.
+    pub speaker: Option<u16>,
+    /// Index of the leg that listens.
+    pub receiver: Option<u16>,
+}
+
+/// What is known of a stream beside its packets.
+#[derive(Clone, Debug)]
+pub struct StreamFacts {
+    /// Whose it is.
+    pub membership: Membership,
+    /// What it carries.
+    pub kind: MediaKind,
+    /// The formats that signalling names for its receiver.
+    pub formats: Vec<Format>,
+    /// The stream that it repeats.
+    pub copy_of: Option<u32>,
+    /// The stream that it continues.
+    pub continues: Option<u32>,
+}
+
+/// A stream and all that is known about it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stream {
+    /// Unique during a sensor's run; journal records carry it.
+    pub id: u32,
+    /// Where it was seen.
+    pub key: StreamKey,
+    /// Whose it is; `None` while no binding explains it.
+    pub membership: Option<Membership>,
+    /// What it carries.
+    pub kind: MediaKind,
+    /// The formats that signalling names for its receiver.
+    pub formats: Vec<Format>,
+    /// Its figures.
+    pub figures: Figures,
+    /// The stream that it repeats: a relay's other side.
+    pub copy_of: Option<u32>,
+    /// The stream that it continues after an SSRC change.
+    pub continues: Option<u32>,
+    /// RTP clock rate for jitter, in Hz.
+    pub(crate) clock_rate: u32,
+    pub(crate) uses: FormatUses,
+    /// When the pipeline was last told that media flows.
+    pub(crate) reported_at: Nanos,
+    /// Its call is over since then.
+    pub(crate) call_ended: Option<Nanos>,
+    /// A packet in sequence right behind another: what RTP does and other traffic does not.
+    pub(crate) in_sequence: u32,
+}
+
+impl Stream {
+    pub(crate) fn new(id: u32, key: StreamKey, at: Nanos) -> Stream {
+        Stream {
+            id,
+            key,
+            membership: None,
+            kind: MediaKind::Audio,
+            formats: Vec::new(),
+            figures: Figures::new(at),
+            copy_of: None,
+            continues: None,
+            clock_rate: 8_000,
+            uses: FormatUses::default(),
+            reported_at: Nanos::ZERO,
+            call_ended: None,
+            in_sequence: 0,
+        }
+    }
+
+    /// The payload types that it carried, in order of first use.
+    pub fn uses(&self) -> &[FormatUse] {
+        self.uses.as_slice()
+    }
+
+    /// The commonest payload type, the earlier one where two are as common.
+    pub fn main_use(&self) -> Option<&FormatUse> {
+        self.uses().iter().rev().max_by_key(|used| used.packets)
+    }
+
+    /// What a payload type stands for here: by SDP, else by RFC 3551, else by its shape.
+    pub fn format(&self, payload_type: PayloadType) -> Option<Format> {
+        self.formats
+            .iter()
+            .find(|format| format.payload_type == payload_type)
+            .cloned()
+            .or_else(|| static_format(payload_type))
+            .or_else(|| {
+                self.uses().iter().find(|used| used.payload_type == payload_type).and_then(guessed_format)
+            })
+    }
+
+    /// Its commonest payload type is one of RFC 3551's video types.
+    pub(crate) fn is_static_video(&self) -> bool {
+        self.main_use().is_some_and(|used| matches!(used.payload_type, 26 | 31 | 32 | 34))
+    }
+
+    pub(crate) fn set_formats(&mut self, formats: &[Format]) {
+        self.formats = formats.to_vec();
+        if let Some(format) = self.main_use().and_then(|used| self.format(used.payload_type)) {
+            self.clock_rate = format.clock_rate.max(1);
+        }
+    }
+}

@@ -1,0 +1,543 @@
+//! The flow table: streams by flow and SSRC, bound once and staying with their call.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+use nightjar_wire::{Binding, CallKey, Endpoint, FlowKey, MediaKind, Nanos, RtpView};
+
+use crate::bindings::{BindingTable, Resolved};
+use crate::figures::Sequence;
+use crate::stream::{Membership, Stream, StreamFacts, StreamKey};
+
+/// How often a stream says that media flows.
+const REPORT_INTERVAL: Nanos = Nanos::from_secs(1);
+
+/// How large the table may grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most streams at a time, bound and waiting together.
+    pub streams: usize,
+    /// Consecutive packets that unexplained traffic must show to be taken for RTP.
+    pub plausible_after: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { streams: 400_000, plausible_after: 1 }
+    }
+}
+
+/// Where a packet belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// To a stream of a call.
+    Bound {
+        /// The stream's id.
+        stream: u32,
+        /// Its call.
+        call: CallKey,
+        /// It is the first packet of a stream that was bound right away.
+        opened: bool,
+        /// Media flows, and that was not said for a second.
+        active: bool,
+    },
+    /// To a stream that nothing explains yet.
+    Waiting {
+        /// The stream's id.
+        stream: u32,
+        /// Its first packet.
+        opened: bool,
+    },
+    /// The mirror showed it before.
+    MirrorCopy,
+    /// No room for another stream.
+    TableFull,
+}
+
+/// Streams by key and by call, and the bindings that explain them.
+#[derive(Debug)]
+pub struct FlowTable {
+    limits: Limits,
+    bindings: BindingTable,
+    by_key: HashMap<StreamKey, u32, RandomState>,
+    streams: HashMap<u32, Box<Stream>, RandomState>,
+    of_call: HashMap<CallKey, Vec<u32>, RandomState>,
+    /// Waiting streams by either endpoint.
+    waiting: HashMap<Endpoint, Vec<u32>, RandomState>,
+    next_id: u32,
+}
+
+impl FlowTable {
+    /// An empty table.
+    pub fn new(limits: Limits) -> FlowTable {
+        FlowTable {
+            limits,
+            bindings: BindingTable::default(),
+            by_key: HashMap::default(),
+            streams: HashMap::default(),
+            of_call: HashMap::default(),
+            waiting: HashMap::default(),
+            next_id: 0,
+        }
+    }
+
+    /// A stream by its id.
+    pub fn stream(&self, id: u32) -> Option<&Stream> {
+        self.streams.get(&id).map(Box::as_ref)
+    }
+
+    /// What signalling has named.
+    pub fn bindings(&self) -> &BindingTable {
+        &self.bindings
+    }
+
+    /// Streams at present.
+    pub fn len(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// True while there is no stream.
+    pub fn is_empty(&self) -> bool {
+        self.streams.is_empty()
+    }
+
+    /// Places one RTP packet and counts it in its stream's figures.
+    pub fn handle_rtp(
+        &mut self,
+        at: Nanos,
+        flow: FlowKey,
+        rtp: &RtpView<'_>,
+        ip_id: Option<u16>,
+    ) -> Placement {
+        let key = StreamKey { flow, ssrc: rtp.ssrc() };
+        let Some(&id) = self.by_key.get(&key) else { return self.open(at, key, rtp, ip_id) };
+        let ended = self.streams.get(&id).is_some_and(|stream| stream.call_ended.is_some());
+        if ended && self.is_new_call(id, at, rtp) {
+            self.by_key.remove(&key);
+            return self.open(at, key, rtp, ip_id);
+        }
+        let Some(stream) = self.streams.get_mut(&id) else { return Placement::TableFull };
+        match count(stream, at, rtp, ip_id) {
+            Sequence::MirrorCopy => Placement::MirrorCopy,
+            _ => match stream.membership {
+                Some(membership) => {
+                    let active = at - stream.reported_at >= REPORT_INTERVAL;
+                    if active {
+                        stream.reported_at = at;
+                    }
+                    Placement::Bound { stream: id, call: membership.call, opened: false, active }
+                }
+                None => Placement::Waiting { stream: id, opened: false },
+            },
+        }
+    }
+
+    /// The stream's call is over and the packet does not continue its numbers: a new binding of
+    /// the same endpoints owns it, although the sender kept its SSRC.
+    fn is_new_call(&mut self, id: u32, at: Nanos, rtp: &RtpView<'_>) -> bool {
+        let stream = &self.streams[&id];
+        let numbers = i32::from(rtp.sequence().since(stream.figures.newest())).abs();
+        let ticks = rtp.timestamp().since(stream.figures.newest_time()).unsigned_abs();
+        let ended_call = stream.membership.map(|membership| membership.call);
+        if numbers <= 100 && ticks <= 10 * stream.clock_rate {
+            return false;
+        }
+        let key = stream.key;
+        self.bindings.resolve(key.flow, at).is_none_or(|found| Some(found.membership.call) != ended_call)
+    }
+
+    fn open(&mut self, at: Nanos, key: StreamKey, rtp: &RtpView<'_>, ip_id: Option<u16>) -> Placement {
+        if self.streams.len() >= self.limits.streams {
+            return Placement::TableFull;
+        }
+        let id = self.next_id;
+        self.next_id = self.next_id.wrapping_add(1);
+        let mut stream = Box::new(Stream::new(id, key, at));
+        count(&mut stream, at, rtp, ip_id);
+        self.by_key.insert(key, id);
+        self.streams.insert(id, stream);
+        match self.bindings.resolve(key.flow, at) {
+            Some(resolved) => {
+                let call = resolved.membership.call;
+                self.join(id, &resolved);
+                Placement::Bound { stream: id, call, opened: true, active: true }
+            }
+            None => {
+                self.wait(id, key.flow);
+                Placement::Waiting { stream: id, opened: true }
+            }
+        }
+    }
+
+    /// Adds a binding. Waiting streams that it explains join its call; streams that already belong
+    /// to the call take over its legs and formats. Returns both, in order of opening.
+    pub fn bind(&mut self, binding: Binding) -> Rebound {
+        let (call, endpoint) = (binding.call, binding.endpoint);
+        self.bindings.bind(binding);
+        let mut joined = Vec::new();
+        for id in self.waiting.get(&endpoint).cloned().unwrap_or_default() {
+            let Some(stream) = self.streams.get(&id) else { continue };
+            let (flow, at) = (stream.key.flow, stream.figures.last_at);
+            if let Some(resolved) = self.bindings.resolve(flow, at) {
+                self.stop_waiting(id, flow);
+                self.join(id, &resolved);
+                joined.push(id);
+            }
+        }
+        joined.sort_unstable();
+        Rebound { joined, changed: self.refresh(call, endpoint) }
+    }
+
+    /// Streams of the call at the endpoint learn what has become known since they joined.
+    fn refresh(&mut self, call: CallKey, endpoint: Endpoint) -> Vec<u32> {
+        let mut changed = Vec::new();
+        for id in self.of_call.get(&call).into_iter().flatten() {
+            let Some(stream) = self.streams.get_mut(id) else { continue };
+            let flow = stream.key.flow;
+            if flow.destination() != endpoint && flow.source() != endpoint {
+                continue;
+            }
+            let Some(found) = self.bindings.resolve(flow, stream.figures.last_at) else { continue };
+            let Some(membership) = stream.membership.as_mut() else { continue };
+            if found.membership.call != call {
+                continue;
+            }
+            let unsignalled = membership.dialog.is_none();
+            if unsignalled && *membership != found.membership {
+                *membership = found.membership;
+                changed.push(*id);
+            }
+            if stream.formats != found.formats && membership.dialog == found.membership.dialog {
+                stream.set_formats(&found.formats);
+                changed.push(*id);
+            }
+        }
+        changed.dedup();
+        changed
+    }
+
+    /// Ends the bindings of an endpoint for a dialog; its streams stay with their call.
+    pub fn unbind(&mut self, call: CallKey, dialog: u16, endpoint: Endpoint, until: Nanos) {
+        self.bindings.unbind(call, dialog, endpoint, until);
+    }
+
+    /// Puts a waiting stream into a call without signalling, as the leg that sends it.
+    pub fn join_unsignalled(&mut self, id: u32, call: CallKey, speaker: Option<u16>) {
+        let Some(stream) = self.streams.get(&id) else { return };
+        let flow = stream.key.flow;
+        let kind = if stream.is_static_video() { MediaKind::Video } else { MediaKind::Audio };
+        let receiver = speaker.map(|leg| 1 - leg.min(1));
+        let membership = Membership { call, dialog: None, speaker, receiver };
+        self.stop_waiting(id, flow);
+        self.join(id, &Resolved { membership, formats: Vec::new(), kind });
+    }
+
+    /// A call without signalling got its signalling: the flow's streams take their place in the
+    /// dialog. Returns those whose place changed.
+    pub fn relabel(&mut self, call: CallKey, flow: FlowKey, dialog: u16, speaker: Option<u16>) -> Vec<u32> {
+        let mut changed = Vec::new();
+        for id in self.of_call.get(&call).into_iter().flatten() {
+            let Some(stream) = self.streams.get_mut(id) else { continue };
+            if stream.key.flow != flow {
+                continue;
+            }
+            let receiver = speaker.map(|leg| 1 - leg.min(1));
+            stream.membership = Some(Membership { call, dialog: Some(dialog), speaker, receiver });
+            changed.push(*id);
+        }
+        changed
+    }
+
+    /// True when a stream has behaved like RTP: consecutive numbers, often enough.
+    pub fn is_plausible(&self, id: u32) -> bool {
+        self.streams.get(&id).is_some_and(|stream| {
+            stream.in_sequence >= self.limits.plausible_after
+                && u64::from(stream.in_sequence) * 2 + 1 >= stream.figures.packets
+        })
+    }
+
+    /// Forgets a waiting stream: its next packet opens it anew.
+    pub fn remove_waiting(&mut self, id: u32) {
+        if let Some(stream) = self.streams.remove(&id) {
+            self.by_key.remove(&stream.key);
+            self.stop_waiting(id, stream.key.flow);
+        }
+    }
+
+    /// Marks a call as over: a later packet that does not continue its streams is another call's.
+    pub fn end_call(&mut self, call: CallKey, at: Nanos) {
+        for id in self.of_call.get(&call).into_iter().flatten() {
+            if let Some(stream) = self.streams.get_mut(id) {
+                stream.call_ended.get_or_insert(at);
+            }
+        }
+    }
+
+    /// Takes a call's streams out, in order of opening, and forgets its bindings.
+    pub fn close_call(&mut self, call: CallKey) -> Vec<Stream> {
+        self.bindings.forget(call);
+        let mut ids = self.of_call.remove(&call).unwrap_or_default();
+        ids.sort_unstable();
+        let mut closed = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(stream) = self.streams.remove(&id) else { continue };
+            if self.by_key.get(&stream.key) == Some(&id) {
+                self.by_key.remove(&stream.key);
+            }
+            closed.push(*stream);
+        }
+        closed
+    }
+
+    /// The streams of an open call, in order of opening.
+    pub fn streams_of(&self, call: CallKey) -> impl Iterator<Item = &Stream> {
+        self.of_call.get(&call).into_iter().flatten().filter_map(|id| self.stream(*id))
+    }
+
+    /// Takes over a stream of an earlier run of the sensor under its id, or what was learnt of it
+    /// later. Its packets follow through [`FlowTable::handle_rtp`].
+    pub fn recover_stream(&mut self, id: u32, key: StreamKey, facts: &StreamFacts) {
+        self.next_id = self.next_id.max(id.wrapping_add(1));
+        if !self.streams.contains_key(&id) {
+            self.of_call.entry(facts.membership.call).or_default().push(id);
+            self.by_key.insert(key, id);
+            self.streams.insert(id, Box::new(Stream::new(id, key, Nanos::MAX)));
+        }
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.membership = Some(facts.membership);
+        stream.kind = facts.kind;
+        stream.set_formats(&facts.formats);
+        (stream.copy_of, stream.continues) = (facts.copy_of, facts.continues);
+    }
+
+    fn join(&mut self, id: u32, resolved: &Resolved) {
+        let Resolved { membership, formats, kind } = resolved;
+        let (copy_of, continues) = self.relatives(id, *membership);
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.membership = Some(*membership);
+        stream.kind = *kind;
+        stream.set_formats(formats);
+        (stream.copy_of, stream.continues) = (copy_of, continues);
+        self.of_call.entry(membership.call).or_default().push(id);
+    }
+
+    /// The stream that a joining one repeats (same SSRC and numbers by the same speaker on another
+    /// flow: a relay's two sides), and the one that it continues (same flow, new SSRC).
+    fn relatives(&self, id: u32, membership: Membership) -> (Option<u32>, Option<u32>) {
+        let Some(new) = self.streams.get(&id) else { return (None, None) };
+        let (mut copy_of, mut continues) = (None, None);
+        for old in self.streams_of(membership.call) {
+            let same_speaker = old.membership.is_some_and(|m| m.speaker == membership.speaker);
+            let distance = new.figures.newest().since(old.figures.newest());
+            if old.key.ssrc == new.key.ssrc && old.key.flow != new.key.flow {
+                if same_speaker && distance.unsigned_abs() < 100 && old.copy_of.is_none() {
+                    copy_of = copy_of.or(Some(old.id));
+                }
+            } else if old.key.flow == new.key.flow {
+                continues = Some(old.id);
+            }
+        }
+        (copy_of, continues)
+    }
+
+    fn wait(&mut self, id: u32, flow: FlowKey) {
+        for endpoint in [flow.source(), flow.destination()] {
+            self.waiting.entry(endpoint).or_default().push(id);
+        }
+    }
+
+    fn stop_waiting(&mut self, id: u32, flow: FlowKey) {
+        for endpoint in [flow.source(), flow.destination()] {
+            if let Some(ids) = self.waiting.get_mut(&endpoint) {
+                ids.retain(|other| *other != id);
+                if ids.is_empty() {
+                    self.waiting.remove(&endpoint);
+                }
+            }
+        }
+    }
+}
+
+/// What a binding did to the streams that were there before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rebound {
+    /// Streams that waited and now belong to the call.
+    pub joined: Vec<u32>,
+    /// Streams of the call whose legs or formats changed.
+    pub changed: Vec<u32>,
+}
+
+fn count(stream: &mut Stream, at: Nanos, rtp: &RtpView<'_>, ip_id: Option<u16>) -> Sequence {
+    let (sequence, before) = (rtp.sequence(), stream.figures.newest());
+    let figures = &mut stream.figures;
+    let first = figures.packets == 0;
+    let len = rtp.bytes().len();
+    let place = figures.handle_packet(at, sequence, rtp.timestamp(), ip_id, len, stream.clock_rate);
+    if place != Sequence::MirrorCopy {
+        stream.uses.handle_packet(at, rtp.payload_type(), rtp.payload());
+        let follows = !first && sequence.since(before) == 1;
+        stream.in_sequence = stream.in_sequence.saturating_add(u32::from(follows));
+    }
+    place
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nightjar_wire::Realm;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    fn endpoint(host: u8, port: u16) -> Endpoint {
+        Endpoint::new(Realm(0), IpAddr::V4(Ipv4Addr::new(10, 0, 0, host)), port)
+    }
+
+    fn binding(call: u32, dialog: u16, receiver: u16, at: Endpoint, remote: Option<Endpoint>) -> Binding {
+        Binding {
+            endpoint: at,
+            from: Nanos::from_secs(u64::from(call)),
+            call: CallKey(call),
+            dialog,
+            receiver,
+            speaker: Some(1 - receiver),
+            media_line: 0,
+            kind: MediaKind::Audio,
+            remote,
+            rtcp: at.with_port(at.port + 1),
+            formats: Vec::new(),
+        }
+    }
+
+    fn send(
+        table: &mut FlowTable,
+        millis: u64,
+        src: Endpoint,
+        dst: Endpoint,
+        ssrc: u8,
+        seq: u16,
+    ) -> Placement {
+        let mut bytes = [0u8; 172];
+        bytes[0] = 0x80;
+        bytes[2..4].copy_from_slice(&seq.to_be_bytes());
+        bytes[4..8].copy_from_slice(&(u32::from(seq) * 160).to_be_bytes());
+        bytes[11] = ssrc;
+        let rtp = RtpView::parse(&bytes).unwrap();
+        table.handle_rtp(Nanos::from_millis(millis), FlowKey::new(src, dst), &rtp, Some(seq))
+    }
+
+    fn call_of(table: &FlowTable, id: u32) -> Membership {
+        table.stream(id).unwrap().membership.unwrap()
+    }
+
+    const OPEN: Limits = Limits { streams: 100, plausible_after: 3 };
+
+    #[test]
+    fn both_directions_of_an_answered_call_know_their_speaker() {
+        let mut table = FlowTable::new(OPEN);
+        let (a, b) = (endpoint(1, 4000), endpoint(2, 6000));
+        table.bind(binding(1, 0, 0, a, Some(b)));
+        table.bind(binding(1, 0, 1, b, Some(a)));
+        assert!(matches!(
+            send(&mut table, 2_000, a, b, 1, 1),
+            Placement::Bound { stream: 0, opened: true, .. }
+        ));
+        assert!(matches!(
+            send(&mut table, 2_000, b, a, 2, 1),
+            Placement::Bound { stream: 1, opened: true, .. }
+        ));
+        assert_eq!((call_of(&table, 0).speaker, call_of(&table, 1).speaker), (Some(0), Some(1)));
+    }
+
+    #[test]
+    fn media_that_waited_joins_when_a_binding_explains_it() {
+        let mut table = FlowTable::new(OPEN);
+        let (a, b) = (endpoint(1, 4000), endpoint(2, 6000));
+        assert!(matches!(send(&mut table, 0, b, a, 2, 1), Placement::Waiting { stream: 0, opened: true }));
+        assert_eq!(table.bind(binding(0, 0, 0, a, None)).joined, [0]);
+        assert!(matches!(
+            send(&mut table, 20, b, a, 2, 2),
+            Placement::Bound { stream: 0, opened: false, .. }
+        ));
+    }
+
+    #[test]
+    fn behind_nat_the_unnamed_peer_speaks_and_hears() {
+        let mut table = FlowTable::new(OPEN);
+        let (private, public, b) = (endpoint(1, 4000), endpoint(9, 50_000), endpoint(2, 6000));
+        table.bind(binding(1, 0, 0, private, Some(b)));
+        table.bind(binding(1, 0, 1, b, Some(private)));
+        send(&mut table, 2_000, public, b, 1, 1);
+        send(&mut table, 2_000, b, public, 2, 1);
+        assert_eq!((call_of(&table, 0).speaker, call_of(&table, 1).speaker), (Some(0), Some(1)));
+    }
+
+    #[test]
+    fn music_from_a_third_address_joins_without_a_speaker() {
+        let mut table = FlowTable::new(OPEN);
+        let (a, b, music) = (endpoint(1, 4000), endpoint(2, 6000), endpoint(3, 7000));
+        table.bind(binding(1, 0, 0, a, Some(b)));
+        table.bind(binding(1, 0, 1, b, Some(a)));
+        send(&mut table, 2_000, b, a, 2, 1);
+        send(&mut table, 2_100, music, a, 3, 1);
+        let member = call_of(&table, 1);
+        assert_eq!((member.speaker, member.receiver), (None, Some(0)));
+    }
+
+    #[test]
+    fn late_packets_stay_with_the_old_call_and_a_new_ssrc_takes_the_new_one() {
+        let mut table = FlowTable::new(OPEN);
+        let (a, b) = (endpoint(1, 4000), endpoint(2, 6000));
+        table.bind(binding(1, 0, 0, a, Some(b)));
+        send(&mut table, 1_500, b, a, 1, 10);
+        table.end_call(CallKey(1), Nanos::from_millis(1_900));
+        table.unbind(CallKey(1), 0, a, Nanos::from_millis(1_900));
+        table.bind(binding(2, 0, 0, a, Some(b)));
+        assert!(matches!(send(&mut table, 2_100, b, a, 1, 11), Placement::Bound { call: CallKey(1), .. }));
+        assert!(matches!(send(&mut table, 2_100, b, a, 2, 500), Placement::Bound { call: CallKey(2), .. }));
+        assert!(
+            matches!(
+                send(&mut table, 2_200, b, a, 1, 30_000),
+                Placement::Bound { call: CallKey(2), opened: true, .. }
+            ),
+            "the same SSRC with other numbers is the next call's"
+        );
+        assert_eq!(table.close_call(CallKey(1)).len(), 1);
+        assert!(matches!(
+            send(&mut table, 2_300, b, a, 1, 30_001),
+            Placement::Bound { call: CallKey(2), .. }
+        ));
+    }
+
+    #[test]
+    fn the_remote_source_picks_the_fork() {
+        let mut table = FlowTable::new(OPEN);
+        let (a, first, second) = (endpoint(1, 4000), endpoint(2, 6000), endpoint(3, 6000));
+        table.bind(binding(1, 0, 0, a, Some(first)));
+        table.bind(binding(1, 1, 0, a, Some(second)));
+        send(&mut table, 2_000, second, a, 2, 1);
+        send(&mut table, 2_000, first, a, 1, 1);
+        assert_eq!((call_of(&table, 0).dialog, call_of(&table, 1).dialog), (Some(1), Some(0)));
+    }
+
+    #[test]
+    fn a_relays_other_side_is_a_copy() {
+        let mut table = FlowTable::new(OPEN);
+        let (a, relay_in, relay_out, b) =
+            (endpoint(1, 4000), endpoint(8, 5000), endpoint(8, 5002), endpoint(2, 6000));
+        table.bind(binding(1, 0, 1, relay_in, Some(a)));
+        table.bind(binding(1, 0, 1, b, Some(relay_out)));
+        send(&mut table, 2_000, a, relay_in, 1, 7);
+        send(&mut table, 2_001, relay_out, b, 1, 7);
+        assert_eq!(table.stream(1).unwrap().copy_of, Some(0));
+    }
+
+    #[test]
+    fn a_full_table_says_so_and_a_removed_stream_makes_room() {
+        let mut table = FlowTable::new(Limits { streams: 1, ..OPEN });
+        let (a, b) = (endpoint(1, 4000), endpoint(2, 6000));
+        send(&mut table, 0, a, b, 1, 1);
+        assert_eq!(send(&mut table, 0, a, b, 2, 1), Placement::TableFull);
+        table.remove_waiting(0);
+        assert!(table.is_empty() && table.waiting.is_empty());
+        assert!(matches!(send(&mut table, 0, a, b, 2, 1), Placement::Waiting { .. }));
+    }
+}

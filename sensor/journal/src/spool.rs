@@ -1,0 +1,473 @@
+//! The spool: encoded pages of calls in progress, appended to a few files and not to one per call.
+//! When a call ends its pages are put together in order; then they are forgotten.
+//!
+//! Each media worker has a [`Spool`] of its own, so nothing here is locked. Appends gather in
+//! memory until [`Spool::commit`]; only then may the worker declare the raw records behind
+//! `encoded_through` dead, so a crash loses no audio, only the work of encoding it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nightjar_wire::Nanos;
+use thiserror::Error;
+
+use crate::journal::JournalError;
+use crate::spool_file::{FILE_HEADER_BYTES, PagesHeader, SpoolFile};
+use crate::spool_recovery::{SpoolRecovery, recover_spool};
+
+/// Uncommitted bytes that a spool holds: an append that would exceed them commits first.
+pub const SPOOL_BUFFER_LIMIT: usize = 8 << 20;
+
+/// The most that one append may hold, pages and resume state together.
+pub const SPOOL_APPEND_LIMIT: usize = 4 << 20;
+
+/// A file of this size takes no more.
+const FILE_BYTES: u64 = 64 << 20;
+
+/// Why the spool did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum SpoolError {
+    /// A file or the directory refused something; a full disk says so here. Nothing was lost: the
+    /// append was not taken, or what was taken is still to be committed.
+    #[error("spool {path}: {source}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The one who receives the assembled bytes refused them.
+    #[error("writing a call's assembled pages: {0}")]
+    Output(io::Error),
+    /// An append of more than [`SPOOL_APPEND_LIMIT`] bytes, or a resume state of 64 KiB.
+    #[error("an append of {0} bytes is more than the spool takes at once")]
+    TooLong(usize),
+    /// A call's pages have changed on the disk since they were written.
+    #[error("spool {path}: pages at byte {offset} are damaged")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+    },
+}
+
+/// The spool's counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpoolFigures {
+    /// Appends taken.
+    pub appends: u64,
+    /// Bytes written, those of rewrites too.
+    pub bytes: u64,
+    /// `fdatasync` calls, failed ones included.
+    pub fdatasyncs: u64,
+    /// Failed ones; each abandons its file.
+    pub sync_errors: u64,
+}
+
+/// Where one append of a call lies.
+#[derive(Clone, Debug)]
+pub(crate) struct Extent {
+    /// In which file.
+    pub file: Arc<SpoolFile>,
+    /// Where its record begins.
+    pub offset: u64,
+    /// Its header.
+    pub header: PagesHeader,
+}
+
+/// A call in the spool. Once forgotten, its id is not to be used again.
+#[derive(Debug, Default)]
+pub struct SpooledCall {
+    /// Bytes of its pages so far.
+    pub bytes: u64,
+    /// Audio before this is encoded.
+    pub encoded_through: Nanos,
+    /// What the encoder needs to go on behind it.
+    pub resume_state: Vec<u8>,
+    /// Its appends, in order.
+    pub(crate) extents: Vec<Extent>,
+}
+
+impl SpooledCall {
+    /// The files that hold pages of it, each once: a call's appends never return to a file.
+    fn files(&self) -> impl Iterator<Item = &Arc<SpoolFile>> {
+        let first = self.extents.first().into_iter();
+        let rest = self.extents.windows(2).filter(|pair| !Arc::ptr_eq(&pair[0].file, &pair[1].file));
+        first.map(|extent| &extent.file).chain(rest.map(|pair| &pair[1].file))
+    }
+
+    /// Takes one more append in.
+    pub(crate) fn push(&mut self, extent: Extent, state: &[u8]) {
+        if self.extents.last().is_none_or(|last| !Arc::ptr_eq(&last.file, &extent.file)) {
+            extent.file.enter();
+        }
+        self.bytes += u64::from(extent.header.pages);
+        self.encoded_through = extent.header.encoded_through;
+        self.resume_state.clear();
+        self.resume_state.extend_from_slice(state);
+        self.extents.push(extent);
+    }
+
+    /// Lets its files go.
+    pub(crate) fn release(&self) {
+        for file in self.files() {
+            file.leave();
+        }
+    }
+}
+
+/// The directory that all spools of a sensor share.
+#[derive(Clone, Debug)]
+pub struct SpoolDirectory {
+    /// Where the files lie.
+    path: Arc<Path>,
+    /// The next file's number.
+    next: Arc<AtomicU32>,
+    /// Makes a file durable.
+    sync: fn(&File) -> io::Result<()>,
+}
+
+impl SpoolDirectory {
+    /// Opens a directory, made when it is missing, and reads what an earlier run left in it.
+    ///
+    /// # Errors
+    /// When the directory cannot be used.
+    pub fn open(path: &Path) -> Result<(SpoolDirectory, SpoolRecovery), JournalError> {
+        let refused = |source| JournalError::Directory { path: path.to_path_buf(), source };
+        std::fs::create_dir_all(path).map_err(refused)?;
+        let (recovery, next) = recover_spool(path).map_err(refused)?;
+        Ok((
+            SpoolDirectory {
+                path: Arc::from(path),
+                next: Arc::new(AtomicU32::new(next)),
+                sync: File::sync_data,
+            },
+            recovery,
+        ))
+    }
+
+    /// For a replay, which can be done again: commits write, and wait for no disk.
+    #[must_use]
+    pub fn without_sync(self) -> SpoolDirectory {
+        SpoolDirectory { sync: |_| Ok(()), ..self }
+    }
+
+    /// A worker's spool. Its first file is made with its first commit.
+    pub fn spool(&self) -> Spool {
+        Spool {
+            directory: self.clone(),
+            calls: BTreeMap::new(),
+            current: None,
+            buffer: Vec::new(),
+            base: FILE_HEADER_BYTES,
+            abandoned: false,
+            figures: SpoolFigures::default(),
+            sync: self.sync,
+        }
+    }
+
+    /// The next file.
+    fn create(&self) -> Result<Arc<SpoolFile>, SpoolError> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let file = SpoolFile::create(&self.path, number);
+        file.map(Arc::new).map_err(|source| SpoolError::File { path: self.path.to_path_buf(), source })
+    }
+}
+
+/// One worker's spool.
+pub struct Spool {
+    /// Where new files come from.
+    directory: SpoolDirectory,
+    /// The calls that have pages here.
+    calls: BTreeMap<u128, SpooledCall>,
+    /// The file that takes appends.
+    current: Option<Arc<SpoolFile>>,
+    /// What is not committed: the end of the current file.
+    buffer: Vec<u8>,
+    /// Where in the current file the buffer begins.
+    base: u64,
+    /// The current file has failed and is not written again.
+    abandoned: bool,
+    /// The counters.
+    figures: SpoolFigures,
+    /// Makes a file durable; a test's fails.
+    pub(crate) sync: fn(&File) -> io::Result<()>,
+}
+
+impl Spool {
+    /// Goes on with a call that [`SpoolDirectory::open`] has found.
+    pub fn adopt(&mut self, call: u128, spooled: SpooledCall) {
+        self.calls.insert(call, spooled);
+    }
+
+    /// Appends encoded pages of a call: its audio before `encoded_through` is now in the spool,
+    /// and `resume_state` is what encoding goes on with. Neither counts before the next commit.
+    ///
+    /// # Errors
+    /// [`SpoolError::TooLong`], or [`SpoolError::File`] when the buffer is full and cannot be
+    /// committed. The append was not taken then.
+    pub fn append(
+        &mut self,
+        call: u128,
+        encoded_through: Nanos,
+        resume_state: &[u8],
+        pages: &[u8],
+    ) -> Result<(), SpoolError> {
+        let len = pages.len() + resume_state.len();
+        let (Ok(state), true) = (u16::try_from(resume_state.len()), len <= SPOOL_APPEND_LIMIT) else {
+            return Err(SpoolError::TooLong(len));
+        };
+        if self.buffer.len() + len > SPOOL_BUFFER_LIMIT {
+            self.commit()?;
+        }
+        let file = self.writable()?;
+        let entry = self.calls.entry(call).or_default();
+        let header = PagesHeader {
+            crc: 0,
+            pages_crc: crc32c::crc32c(pages),
+            pages: pages.len() as u32,
+            state,
+            call,
+            encoded_through,
+            index: entry.extents.last().map_or(0, |last| last.header.index + 1),
+            dead: false,
+        };
+        let offset = self.base + self.buffer.len() as u64;
+        for part in [&header.bytes(resume_state)[..], resume_state, pages] {
+            self.buffer.extend_from_slice(part);
+            self.buffer.resize(self.buffer.len().next_multiple_of(8), 0);
+        }
+        entry.push(Extent { file, offset, header }, resume_state);
+        self.figures.appends += 1;
+        Ok(())
+    }
+
+    /// Makes every append durable with one `fdatasync`; none when there is nothing to commit. A
+    /// failed one is never retried on the same file: what it should have kept is written to a new
+    /// one, once now and again at the next commit.
+    ///
+    /// # Errors
+    /// When the second file fails too. The appends stay in memory.
+    pub fn commit(&mut self) -> Result<(), SpoolError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        if self.abandoned {
+            self.move_to_new_file()?;
+        }
+        if self.write_and_sync().is_err() {
+            self.move_to_new_file()?;
+            self.write_and_sync()?;
+        }
+        self.base += self.buffer.len() as u64;
+        self.buffer.clear();
+        if self.base >= FILE_BYTES {
+            self.leave_current();
+        }
+        Ok(())
+    }
+
+    /// A call's state, `None` when it has no pages here.
+    pub fn call(&self, call: u128) -> Option<&SpooledCall> {
+        self.calls.get(&call)
+    }
+
+    /// Writes a call's pages in order of their appends, committed or not; returns how many bytes.
+    ///
+    /// # Errors
+    /// When pages cannot be read or are damaged, or `out` fails.
+    pub fn assemble(&self, call: u128, out: &mut impl Write) -> Result<u64, SpoolError> {
+        let Some(spooled) = self.calls.get(&call) else { return Ok(0) };
+        let mut chunk = vec![0; 64 << 10];
+        for extent in &spooled.extents {
+            let start = extent.offset + extent.header.pages_at();
+            let pages = extent.header.pages as usize;
+            let in_current = self.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &extent.file));
+            if in_current && start >= self.base {
+                let at = (start - self.base) as usize;
+                out.write_all(&self.buffer[at..at + pages]).map_err(SpoolError::Output)?;
+            } else {
+                copy_pages(extent, start, &mut chunk, out)?;
+            }
+        }
+        Ok(spooled.bytes)
+    }
+
+    /// A call's pages are needed no more: it is stored, or must not be kept. The last call of a
+    /// file takes the file with it; until then the call's part of it is given back where the file
+    /// system can.
+    pub fn forget(&mut self, call: u128) {
+        let Some(spooled) = self.calls.remove(&call) else { return };
+        for extent in &spooled.extents {
+            let in_current = self.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &extent.file));
+            if in_current && extent.offset >= self.base {
+                self.kill_in_buffer(extent);
+            } else {
+                extent.file.mark_dead(extent.offset, &extent.header);
+            }
+        }
+        spooled.release();
+    }
+
+    /// The counters now.
+    pub fn figures(&self) -> SpoolFigures {
+        self.figures
+    }
+
+    /// Marks a record dead that is not written yet.
+    fn kill_in_buffer(&mut self, extent: &Extent) {
+        let at = (extent.offset - self.base) as usize;
+        let from = at + crate::spool_file::PAGES_HEADER_BYTES - 8;
+        self.buffer[from] = 1;
+    }
+
+    /// The file that takes appends.
+    fn writable(&mut self) -> Result<Arc<SpoolFile>, SpoolError> {
+        if let Some(current) = &self.current {
+            return Ok(Arc::clone(current));
+        }
+        let file = self.directory.create()?;
+        self.base = FILE_HEADER_BYTES;
+        self.current = Some(Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Writes the buffer behind what is committed.
+    fn write_and_sync(&mut self) -> Result<(), SpoolError> {
+        let file = self.writable()?;
+        // Until both have succeeded.
+        self.abandoned = true;
+        let failed = |source| SpoolError::File { path: file.path().to_path_buf(), source };
+        file.file().write_all_at(&self.buffer, self.base).map_err(failed)?;
+        self.figures.bytes += self.buffer.len() as u64;
+        self.figures.fdatasyncs += 1;
+        (self.sync)(file.file()).map_err(failed).inspect_err(|_| self.figures.sync_errors += 1)?;
+        self.abandoned = false;
+        Ok(())
+    }
+
+    /// The current file has failed: what it has not committed belongs to a new one.
+    fn move_to_new_file(&mut self) -> Result<(), SpoolError> {
+        let new = self.directory.create()?;
+        self.abandoned = false;
+        let Some(failed) = self.current.replace(Arc::clone(&new)) else { return Ok(()) };
+        let base = std::mem::replace(&mut self.base, FILE_HEADER_BYTES);
+        for spooled in self.calls.values_mut() {
+            let moves = |extent: &Extent| Arc::ptr_eq(&extent.file, &failed) && extent.offset >= base;
+            let Some(first) = spooled.extents.iter().position(moves) else { continue };
+            for extent in &mut spooled.extents[first..] {
+                extent.file = Arc::clone(&new);
+                extent.offset = extent.offset - base + FILE_HEADER_BYTES;
+            }
+            new.enter();
+            let stays =
+                first.checked_sub(1).is_some_and(|at| Arc::ptr_eq(&spooled.extents[at].file, &failed));
+            if !stays {
+                failed.leave();
+            }
+        }
+        failed.leave();
+        Ok(())
+    }
+
+    /// The current file takes no more.
+    fn leave_current(&mut self) {
+        if let Some(current) = self.current.take() {
+            current.leave();
+        }
+    }
+}
+
+impl Drop for Spool {
+    /// Commits what can be committed; calls in progress stay for the next run.
+    fn drop(&mut self) {
+        let _ = self.commit();
+        self.leave_current();
+    }
+}
+
+/// Copies an append's pages from its file, and checks them.
+fn copy_pages(extent: &Extent, start: u64, chunk: &mut [u8], out: &mut impl Write) -> Result<(), SpoolError> {
+    let failed = |source| SpoolError::File { path: extent.file.path().to_path_buf(), source };
+    let (mut done, mut crc) = (0, 0);
+    let pages = extent.header.pages as usize;
+    while done < pages {
+        let want = chunk.len().min(pages - done);
+        let part = &mut chunk[..want];
+        extent.file.file().read_exact_at(part, start + done as u64).map_err(failed)?;
+        crc = crc32c::crc32c_append(crc, part);
+        out.write_all(part).map_err(SpoolError::Output)?;
+        done += want;
+    }
+    if crc == extent.header.pages_crc {
+        return Ok(());
+    }
+    Err(SpoolError::Damaged { path: extent.file.path().to_path_buf(), offset: extent.offset })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails as if the device had refused.
+    fn refuse(_: &File) -> io::Result<()> {
+        Err(io::ErrorKind::Other.into())
+    }
+
+    fn assembled(spool: &Spool, call: u128) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        spool.assemble(call, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn after_a_failed_sync_the_uncommitted_pages_move_to_a_new_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let (spools, _) = SpoolDirectory::open(directory.path()).unwrap();
+        let mut spool = spools.spool();
+        spool.append(1, Nanos(1), b"", b"one ").unwrap();
+        spool.append(2, Nanos(1), b"", b"two ").unwrap();
+        spool.commit().unwrap();
+        spool.append(1, Nanos(2), b"", b"more").unwrap();
+        spool.sync = refuse;
+        assert!(matches!(spool.commit(), Err(SpoolError::File { .. })));
+        assert!(spool.commit().is_err());
+        assert_eq!(assembled(&spool, 1), b"one more");
+
+        spool.sync = File::sync_data;
+        spool.commit().unwrap();
+        assert_eq!(assembled(&spool, 1), b"one more");
+        assert!(spool.figures().sync_errors >= 2);
+
+        drop(spool);
+        // The first file keeps what it had committed, the abandoned ones between are gone.
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
+        let (_, recovery) = SpoolDirectory::open(directory.path()).unwrap();
+        assert_eq!(recovery.calls[&1].bytes, 8);
+        assert_eq!(recovery.calls[&2].bytes, 4);
+    }
+
+    #[test]
+    fn appends_beyond_the_limits_are_refused_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let (spools, _) = SpoolDirectory::open(directory.path()).unwrap();
+        let mut spool = spools.spool();
+        let pages = vec![1; SPOOL_APPEND_LIMIT];
+        spool.append(1, Nanos(1), b"", &pages).unwrap();
+        assert!(matches!(spool.append(1, Nanos(2), b"x", &pages), Err(SpoolError::TooLong(_))));
+        assert!(matches!(spool.append(1, Nanos(2), &[0; 65_536], b""), Err(SpoolError::TooLong(_))));
+        spool.sync = refuse;
+        let mut taken = 1;
+        while spool.append(1, Nanos(2), b"", &pages).is_ok() {
+            taken += 1;
+        }
+        assert!(taken * SPOOL_APPEND_LIMIT <= SPOOL_BUFFER_LIMIT, "{taken}");
+        assert_eq!(spool.call(1).unwrap().bytes, (taken * SPOOL_APPEND_LIMIT) as u64);
+    }
+}

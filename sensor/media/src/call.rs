@@ -1,0 +1,405 @@
+//! One call's audio: packets of all its streams in, frames of its recording out.
+
+use nightjar_schema::{GapCause, StreamUse};
+use nightjar_wire::{Format, Nanos};
+
+use crate::clock::ClockFit;
+use crate::dtmf::DigitLog;
+use crate::frame::{AudioFrame, FRAME, FRAME_SAMPLES, FrameSink, SAMPLE_NANOS, nanos_at, sample_at};
+use crate::gaps::{AudioGap, GapLog};
+use crate::held::Held;
+use crate::playout::FramePlace;
+use crate::stream::{AudioStream, Rules};
+use crate::summary::{AudioSummary, Mark};
+use crate::timeline::{Step, Timeline};
+use crate::{AudioConfig, ChannelLayout, Decision, Fate, StreamSpec};
+
+/// Most streams of one call; packets of further ones are not taken.
+const MAX_STREAMS: usize = 256;
+
+/// Most times in which no sensor ran that are told apart.
+const MAX_OUTAGES: usize = 64;
+
+/// A call's audio. About 8 KB with two streams of G.711.
+#[derive(Clone, Debug)]
+pub struct CallAudio {
+    config: AudioConfig,
+    /// `None` while the call rings.
+    decided: Option<Dialogs>,
+    held: Held,
+    streams: Vec<AudioStream>,
+    timeline: Option<Timeline>,
+    /// Frames are closed up to this moment.
+    watermark: Nanos,
+    frame: AudioFrame,
+    gaps: GapLog,
+    digits: DigitLog,
+    clock_jumped: bool,
+    /// Times in which no sensor ran, on the grid, with their cause.
+    outages: Vec<(i64, i64, GapCause)>,
+    /// What an earlier run of the sensor has recorded of this call, and up to where on the grid.
+    earlier: AudioSummary,
+    encoded_before: i64,
+}
+
+/// Whose streams are mixed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Dialogs {
+    All,
+    /// These, and the streams of no dialog.
+    Answered(Vec<u16>),
+}
+
+impl CallAudio {
+    /// The audio of a new call.
+    pub fn new(config: &AudioConfig, decision: Decision) -> CallAudio {
+        CallAudio {
+            config: config.clone(),
+            decided: match decision {
+                Decision::Undecided => None,
+                Decision::Answered(dialog) => Some(Dialogs::Answered(vec![dialog])),
+                Decision::Everything => Some(Dialogs::All),
+            },
+            held: Held::default(),
+            streams: Vec::new(),
+            timeline: None,
+            watermark: Nanos::ZERO,
+            frame: AudioFrame::silent(config.channels),
+            gaps: GapLog::default(),
+            digits: DigitLog::default(),
+            clock_jumped: false,
+            outages: Vec::new(),
+            earlier: AudioSummary::default(),
+            encoded_before: i64::MIN,
+        }
+    }
+
+    /// The audio of a call of which an earlier run of the sensor has encoded `so_far.samples`
+    /// samples: the timeline goes on there. The streams are to be opened again. Packets whose place
+    /// lies before are [`Fate::Encoded`].
+    pub fn resume(config: &AudioConfig, decision: Decision, so_far: AudioSummary) -> CallAudio {
+        let mut call = CallAudio::new(config, decision);
+        call.timeline = so_far.started_at.map(|at| {
+            Timeline::resume(sample_at(at), so_far.samples, so_far.skipped_samples, config.max_silence)
+        });
+        call.encoded_before = call.timeline.as_ref().map_or(i64::MIN, |timeline| timeline.next);
+        call.digits = DigitLog::resume(so_far.digits.clone());
+        call.earlier = so_far;
+        call
+    }
+
+    /// Makes a stream known. A number that is known already is described anew.
+    pub fn open_stream(&mut self, spec: StreamSpec) {
+        if let Some(stream) = self.stream_mut(spec.stream) {
+            stream.set_formats(spec.formats.clone());
+            stream.set_use(spec.use_);
+            stream.spec = spec;
+        } else if self.streams.len() < MAX_STREAMS {
+            self.streams.push(AudioStream::new(spec));
+        }
+    }
+
+    /// Changes what a stream's payload types stand for, from the next packet on.
+    pub fn set_formats(&mut self, stream: u32, formats: Vec<Format>) {
+        if let Some(stream) = self.stream_mut(stream) {
+            stream.set_formats(formats);
+        }
+    }
+
+    /// Changes who speaks and listens on a stream, from the next frame on.
+    pub fn relabel(&mut self, stream: u32, leg: Option<u16>, receiver: Option<u16>) {
+        if let Some(stream) = self.stream_mut(stream) {
+            (stream.spec.leg, stream.spec.receiver) = (leg, receiver);
+        }
+    }
+
+    /// Changes what becomes of a stream (it turned out to be a copy, for one), from the next frame
+    /// on.
+    pub fn set_use(&mut self, stream: u32, use_: StreamUse) {
+        if let Some(stream) = self.stream_mut(stream) {
+            stream.set_use(use_);
+        }
+    }
+
+    /// Takes one packet of a stream: the datagram from the RTP header on, and its capture time.
+    /// Packets of a stream that was not opened are [`Fate::Discarded`] and not counted.
+    pub fn handle_packet(&mut self, stream: u32, arrival: Nanos, datagram: &[u8]) -> Fate {
+        if self.decided.is_some() && self.held.is_empty() {
+            return self.handle_now(stream, arrival, datagram);
+        }
+        if self.held.size() + datagram.len() > self.config.max_hold {
+            if self.decided.is_none() {
+                self.decided = Some(Dialogs::All);
+            }
+            // What is held goes on with the next `advance`; until then there is some room more.
+            if self.held.size() > 2 * self.config.max_hold {
+                return self.stream_mut(stream).map_or(Fate::Discarded, AudioStream::discard);
+            }
+        }
+        self.held.push(stream, arrival, datagram);
+        Fate::Held
+    }
+
+    /// A dialog was answered: what the losing forks have sent is left out, of what is held and of
+    /// what comes. A second dialog that is answered joins the first.
+    pub fn handle_answered(&mut self, dialog: u16, _at: Nanos) {
+        match &mut self.decided {
+            Some(Dialogs::Answered(dialogs)) if dialogs.contains(&dialog) => {}
+            Some(Dialogs::Answered(dialogs)) => dialogs.push(dialog),
+            decided => *decided = Some(Dialogs::Answered(vec![dialog])),
+        }
+    }
+
+    /// Nothing was captured between these moments for `cause`: what is missing there is no loss on
+    /// the wire.
+    pub fn note_outage(&mut self, from: Nanos, to: Nanos, cause: GapCause) {
+        if self.outages.len() < MAX_OUTAGES {
+            self.outages.push((sample_at(from), sample_at(to), cause));
+        }
+    }
+
+    /// Gives every frame that no packet can change any more to `sink`: those whose wait for late
+    /// packets ends at `watermark` or before.
+    pub fn advance(&mut self, watermark: Nanos, sink: &mut impl FrameSink) {
+        if self.decided.is_none() {
+            return;
+        }
+        self.release_held(watermark, sink);
+        let jumped = self.streams.iter().filter_map(AudioStream::jumped_to).max();
+        self.close_frames(watermark.max(jumped.unwrap_or(Nanos::ZERO)), sink);
+    }
+
+    /// Ends the recording exactly at `end` and says what it came to.
+    pub fn finish(&mut self, end: Nanos, sink: &mut impl FrameSink) -> AudioSummary {
+        if self.decided.is_none() {
+            self.decided = Some(Dialogs::All);
+        }
+        self.release_held(end, sink);
+        let jumped = self.streams.iter().filter_map(AudioStream::jumped_to).max();
+        let end = sample_at(end.max(jumped.unwrap_or(Nanos::ZERO)));
+        self.begin_timeline(end - 1);
+        self.close_until(end, sink);
+        if let Some(timeline) = &self.timeline {
+            let rest = end - timeline.next;
+            if rest > 0 && (self.is_heard_before(end) || timeline.silent_step() == Step::Record) {
+                self.record_frame(rest as usize, sink);
+            }
+        }
+        for stream in &mut self.streams {
+            stream.discard_queued();
+        }
+        self.progress()
+    }
+
+    /// What it has come to so far.
+    pub fn progress(&self) -> AudioSummary {
+        let position = |at: i64| self.timeline.as_ref().map_or(0, |timeline| position_on(timeline, at));
+        let outages: Vec<(u64, u64, GapCause)> =
+            self.outages.iter().map(|&(from, to, cause)| (position(from), position(to), cause)).collect();
+        let (unlisted, unlisted_ms) = self.gaps.unlisted();
+        let mut summary = AudioSummary {
+            started_at: self.timeline.as_ref().map(|timeline| nanos_at(timeline.origin)),
+            samples: self.timeline.as_ref().map_or(0, |timeline| timeline.position),
+            skipped_samples: self.timeline.as_ref().map_or(0, |timeline| timeline.skipped),
+            streams: self.streams.iter().map(AudioStream::summary).collect(),
+            gaps: self.list_gaps(&outages),
+            unlisted_gaps: (
+                unlisted + self.earlier.unlisted_gaps.0,
+                unlisted_ms + self.earlier.unlisted_gaps.1,
+            ),
+            digits: self.digits.list(),
+            ..AudioSummary::default()
+        };
+        summary.duration = Nanos(summary.samples * SAMPLE_NANOS as u64);
+        self.add_earlier_counts(&mut summary);
+        summary.heard =
+            summary.streams.iter().filter(|stream| stream.heard_samples > 0).map(|s| s.stream).collect();
+        summary.channel_legs = self.channel_legs();
+        summary.marks = self.marks(&summary);
+        summary
+    }
+
+    fn stream_mut(&mut self, stream: u32) -> Option<&mut AudioStream> {
+        self.streams.iter_mut().find(|known| known.spec.stream == stream)
+    }
+
+    fn handle_now(&mut self, number: u32, stamp: Nanos, datagram: &[u8]) -> Fate {
+        let rules = Rules { late_after: self.config.late_after, encoded_before: self.encoded_before };
+        let Some(index) = self.streams.iter().position(|known| known.spec.stream == number) else {
+            return Fate::Discarded;
+        };
+        let predecessor = self.predecessor(index);
+        let stream = &mut self.streams[index];
+        let (arrival, jumped) = stream.steady_arrival(stamp, self.watermark);
+        self.clock_jumped |= jumped;
+        let answered = match (&self.decided, stream.spec.dialog) {
+            (Some(Dialogs::Answered(dialogs)), Some(dialog)) => dialogs.contains(&dialog),
+            _ => true,
+        };
+        if !answered || stream.spec.use_ != StreamUse::Mixed {
+            return stream.discard();
+        }
+        if let Some(predecessor) = predecessor {
+            stream.follow(&predecessor);
+        }
+        stream.handle(arrival, datagram, rules, &mut self.digits)
+    }
+
+    /// The clock of the stream that this one continues, as long as it has none of its own.
+    fn predecessor(&self, index: usize) -> Option<ClockFit> {
+        let stream = &self.streams[index];
+        let continues = stream.spec.continues.filter(|_| !stream.clock().is_anchored())?;
+        let predecessor = self.streams.iter().find(|known| known.spec.stream == continues)?;
+        Some(predecessor.clock().clone())
+    }
+
+    /// Lets held packets go on, once it is known whose they are, in order of arrival; frames close
+    /// between them, so that the queues stay short.
+    fn release_held(&mut self, watermark: Nanos, sink: &mut impl FrameSink) {
+        let mut held = std::mem::take(&mut self.held);
+        held.drain(|stream, arrival, datagram| {
+            self.close_frames(arrival.min(watermark), sink);
+            self.handle_now(stream, arrival, datagram);
+        });
+    }
+
+    fn close_frames(&mut self, watermark: Nanos, sink: &mut impl FrameSink) {
+        self.watermark = self.watermark.max(watermark);
+        if let Some(horizon) = watermark.0.checked_sub(self.config.late_after.0) {
+            self.close_until(sample_at(Nanos(horizon)), sink);
+        }
+    }
+
+    /// Closes all frames that end at `horizon` or before.
+    fn close_until(&mut self, horizon: i64, sink: &mut impl FrameSink) {
+        self.begin_timeline(horizon - FRAME);
+        while let Some(timeline) = self.timeline.as_mut().filter(|timeline| timeline.next + FRAME <= horizon)
+        {
+            let end = timeline.next + FRAME;
+            let heard = self.streams.iter().any(|stream| !stream.is_silent_before(end));
+            if heard || timeline.silent_step() == Step::Record {
+                self.record_frame(FRAME_SAMPLES, sink);
+            } else {
+                let first = self.streams.iter().filter_map(AudioStream::first_at).min();
+                // The last whole frame before the horizon, or the one where somebody speaks again.
+                timeline.skip_to(first.unwrap_or(i64::MAX).min(horizon));
+                self.clock_jumped = true;
+            }
+        }
+    }
+
+    /// The recording begins with the first sample of all streams, if it lies at `latest` or before:
+    /// none can come any more that is earlier.
+    fn begin_timeline(&mut self, latest: i64) {
+        if self.timeline.is_none() {
+            let origin = self.streams.iter().filter_map(AudioStream::first_at).min();
+            self.timeline = origin
+                .filter(|&origin| origin <= latest)
+                .map(|origin| Timeline::new(origin, self.config.max_silence));
+        }
+    }
+
+    fn is_heard_before(&self, end: i64) -> bool {
+        self.streams.iter().any(|stream| !stream.is_silent_before(end))
+    }
+
+    fn record_frame(&mut self, samples: usize, sink: &mut impl FrameSink) {
+        let Some(timeline) = &mut self.timeline else { return };
+        let place = FramePlace {
+            at: timeline.next,
+            position: timeline.position,
+            deadline: nanos_at(timeline.next + FRAME) + self.config.late_after,
+        };
+        self.frame.begin(place.position, samples);
+        let end = place.at + samples as i64;
+        let mut heard = false;
+        for stream in self.streams.iter_mut().filter(|stream| !stream.is_silent_before(end)) {
+            let channel = channel_of(&stream.spec, self.config.channels);
+            self.frame.mix(channel, |plane| {
+                let played = stream.render(place, &mut self.gaps, plane);
+                heard |= played;
+                played
+            });
+        }
+        timeline.advance(samples, heard);
+        sink.frame(&self.frame);
+    }
+
+    fn list_gaps(&self, outages: &[(u64, u64, GapCause)]) -> Vec<AudioGap> {
+        let holes: Vec<(u64, u64)> = outages.iter().map(|&(from, to, _)| (from, to)).collect();
+        let mut gaps = self.earlier.gaps.clone();
+        gaps.extend(self.gaps.list(&holes));
+        gaps.extend(outages.iter().filter(|(from, to, _)| from < to).map(|&(from, to, cause)| AudioGap {
+            stream: None,
+            leg: None,
+            at_ms: from / 8,
+            duration_ms: (to - from).div_ceil(8),
+            cause,
+        }));
+        gaps.sort_by_key(|gap| (gap.at_ms, gap.stream));
+        gaps
+    }
+
+    fn add_earlier_counts(&self, summary: &mut AudioSummary) {
+        for earlier in &self.earlier.streams {
+            let Some(stream) = summary.streams.iter_mut().find(|stream| stream.stream == earlier.stream)
+            else {
+                summary.streams.push(earlier.clone());
+                continue;
+            };
+            stream.counts += earlier.counts;
+            stream.heard_samples += earlier.heard_samples;
+        }
+    }
+
+    fn channel_legs(&self) -> Vec<Vec<u16>> {
+        let mut legs = vec![Vec::new(); self.config.channels.count()];
+        for (channel, earlier) in legs.iter_mut().zip(&self.earlier.channel_legs) {
+            channel.extend_from_slice(earlier);
+        }
+        for stream in self.streams.iter().filter(|stream| stream.heard_samples > 0) {
+            legs[channel_of(&stream.spec, self.config.channels)].extend(stream.spec.leg);
+        }
+        for channel in &mut legs {
+            channel.sort_unstable();
+            channel.dedup();
+        }
+        legs
+    }
+
+    fn marks(&self, summary: &AudioSummary) -> Vec<Mark> {
+        let mut sides: Vec<usize> = self
+            .streams
+            .iter()
+            .filter(|stream| stream.heard_samples > 0)
+            .map(|stream| channel_of(&stream.spec, ChannelLayout::Stereo))
+            .collect();
+        sides.sort_unstable();
+        sides.dedup();
+        let mut marks = Vec::new();
+        marks.extend((sides.len() == 1).then_some(Mark::OneSided));
+        marks.extend((summary.counts().undecodable > 0).then_some(Mark::Undecodable));
+        let jumped = self.clock_jumped || self.earlier.marks.contains(&Mark::ClockJump);
+        marks.extend(jumped.then_some(Mark::ClockJump));
+        marks
+    }
+}
+
+/// The caller is heard left, all others right; an unnamed source where its listener's partner is.
+fn channel_of(spec: &StreamSpec, layout: ChannelLayout) -> usize {
+    if layout == ChannelLayout::Mono {
+        return 0;
+    }
+    match (spec.leg, spec.receiver) {
+        (Some(0), _) => 0,
+        (Some(_), _) => 1,
+        (None, Some(0)) => 1,
+        (None, _) => 0,
+    }
+}
+
+/// Where a sample of the grid lies in the recording; a rough place where time was skipped.
+fn position_on(timeline: &Timeline, at: i64) -> u64 {
+    let behind = timeline.next - at;
+    timeline.position.saturating_add_signed(-behind)
+}

@@ -1,0 +1,69 @@
+//! Packets of a call that is not answered yet, as they came.
+
+use nightjar_wire::Nanos;
+
+/// Bytes that a held packet costs beside its own.
+const OVERHEAD: usize = size_of::<HeldPacket>();
+
+/// One packet's place among the bytes.
+#[derive(Clone, Copy, Debug)]
+struct HeldPacket {
+    stream: u32,
+    arrival: Nanos,
+    start: u32,
+    len: u32,
+}
+
+/// The packets, in the order in which they were handed over.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Held {
+    packets: Vec<HeldPacket>,
+    bytes: Vec<u8>,
+}
+
+impl Held {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    /// Memory in use, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() + self.packets.len() * OVERHEAD
+    }
+
+    pub(crate) fn push(&mut self, stream: u32, arrival: Nanos, datagram: &[u8]) {
+        let (start, len) = (self.bytes.len() as u32, datagram.len() as u32);
+        self.packets.push(HeldPacket { stream, arrival, start, len });
+        self.bytes.extend_from_slice(datagram);
+    }
+
+    /// Gives up all packets in order of arrival; a stream's packets stay in their own order, and
+    /// streams of the same moment go by number, so that the order of hand-over does not matter.
+    pub(crate) fn drain(&mut self, mut take: impl FnMut(u32, Nanos, &[u8])) {
+        let Held { mut packets, bytes } = std::mem::take(self);
+        packets.sort_by_key(|packet| (packet.arrival, packet.stream));
+        for packet in &packets {
+            let start = packet.start as usize;
+            take(packet.stream, packet.arrival, &bytes[start..start + packet.len as usize]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_come_back_in_order_of_arrival_whoever_was_first_handed_over() {
+        let mut held = Held::default();
+        held.push(2, Nanos(5), b"b");
+        held.push(2, Nanos(9), b"d");
+        held.push(1, Nanos(5), b"a");
+        held.push(1, Nanos(7), b"c");
+        assert_eq!(held.size(), 4 * (1 + OVERHEAD));
+        let mut order = Vec::new();
+        held.drain(|_, _, datagram| order.extend_from_slice(datagram));
+        assert_eq!(order, b"abcd");
+        assert!(held.is_empty());
+    }
+}

@@ -1,0 +1,140 @@
+//! Stamps that jump, silences that last, sensors that were away.
+
+use nightjar_media::{AudioConfig, CallAudio, Decision, Fate, Mark};
+use nightjar_schema::GapCause;
+use nightjar_wire::Nanos;
+
+use crate::network::{Packet, Party, Tape, assert_tone, at, peak, record, record_as, spec, tone};
+
+fn ten_seconds() -> Vec<Packet> {
+    Party { delay: 0.0, ..Party::new(0) }.talk(10.0, &tone(400.0))
+}
+
+fn shifted(mut packets: Vec<Packet>, from: usize, by: i64) -> Vec<Packet> {
+    for packet in &mut packets[from..] {
+        packet.arrival = packet.arrival.offset(by);
+    }
+    packets
+}
+
+#[test]
+fn a_jump_of_eighty_years_is_capped_and_marked() {
+    let years = 80 * 365 * 86_400 * 1_000_000_000i64;
+    let config = AudioConfig { max_silence: Nanos::from_secs(600), ..AudioConfig::default() };
+    let end = at(10.0).offset(years);
+    let (tape, summary) = record_as(&config, &[spec(0, 0)], shifted(ten_seconds(), 250, years), end);
+    assert_eq!(summary.marks, [Mark::OneSided, Mark::ClockJump]);
+    // 5 s, ten minutes of silence, 5 s.
+    let samples = tape.planes[0].len();
+    assert!((samples as i64 - 610 * 8000).abs() <= 320, "{samples}");
+    assert_tone(&tape.planes[0][..40_000], 400.0, 1000.0);
+    assert_tone(&tape.planes[0][samples - 40_000 + 320..], 400.0, 1000.0);
+    assert_eq!(summary.counts().encoded, 500);
+    assert_eq!(summary.skipped_samples + summary.samples, years as u64 / 125_000 + 80_000);
+}
+
+#[test]
+fn a_jump_of_an_hour_back_loses_nothing_and_is_marked() {
+    let hour = 3600 * 1_000_000_000i64;
+    let packets = shifted(ten_seconds(), 250, -hour);
+    let mut call = CallAudio::new(&AudioConfig::default(), Decision::Everything);
+    call.open_stream(spec(0, 0));
+    let mut tape = Tape::default();
+    for packet in &packets {
+        call.advance(packet.arrival, &mut tape);
+        assert_eq!(call.handle_packet(0, packet.arrival, &packet.bytes), Fate::Queued);
+    }
+    // Frames go on although the watermark stands still.
+    assert!(tape.frames > 480);
+    let summary = call.finish(at(10.0).offset(-hour), &mut tape);
+    assert_eq!(summary.marks, [Mark::OneSided, Mark::ClockJump]);
+    assert!((tape.planes[0].len() as i64 - 80_000).abs() <= 320);
+    // The join may be made up for sample by sample: short windows do not hear that.
+    for part in tape.planes[0][..79_000].chunks_exact(400) {
+        assert_tone(part, 400.0, 1000.0);
+    }
+}
+
+#[test]
+fn silence_at_the_end_keeps_its_length_up_to_the_cap() {
+    let (tape, summary) = record(&[spec(0, 0)], ten_seconds(), at(3610.0));
+    assert_eq!(summary.duration, Nanos::from_secs(3610));
+    assert_eq!(peak(&tape.planes[0][80_000..]), 0);
+    assert_eq!(summary.marks, [Mark::OneSided]);
+    let config = AudioConfig { max_silence: Nanos::from_secs(60), ..AudioConfig::default() };
+    let (_, summary) = record_as(&config, &[spec(0, 0)], ten_seconds(), at(3610.0));
+    assert_eq!(summary.duration, Nanos::from_secs(70));
+    assert_eq!(summary.marks, [Mark::OneSided, Mark::ClockJump]);
+}
+
+#[test]
+fn an_outage_is_its_own_gap_and_no_loss_on_the_wire() {
+    let mut packets = ten_seconds();
+    packets.drain(200..300);
+    packets.remove(350);
+    let mut call = CallAudio::new(&AudioConfig::default(), Decision::Everything);
+    call.open_stream(spec(0, 0));
+    let mut tape = Tape::default();
+    for packet in &packets {
+        call.advance(packet.arrival, &mut tape);
+        call.handle_packet(0, packet.arrival, &packet.bytes);
+    }
+    call.note_outage(at(4.0), at(6.0), GapCause::SensorDown);
+    let summary = call.finish(at(10.0), &mut tape);
+    let gaps: Vec<_> =
+        summary.gaps.iter().map(|gap| (gap.stream, gap.at_ms, gap.duration_ms, gap.cause)).collect();
+    assert_eq!(gaps, [(None, 4000, 2000, GapCause::SensorDown), (Some(0), 9000, 20, GapCause::Wire)]);
+}
+
+#[test]
+fn a_call_goes_on_after_a_crash_where_its_encoded_part_ends() {
+    let packets = || {
+        let mut packets = ten_seconds();
+        packets.extend(Party { delay: 0.0, ..Party::new(1) }.talk(10.0, &tone(1000.0)));
+        packets.sort_by_key(|packet| packet.arrival);
+        packets
+    };
+    let (whole, _) = record(&[spec(0, 0), spec(1, 1)], packets(), at(10.0));
+    let run = |call: &mut CallAudio, packets: &[Packet], tape: &mut Tape| {
+        for packet in packets {
+            call.advance(packet.arrival, tape);
+            call.handle_packet(packet.stream, packet.arrival, &packet.bytes);
+        }
+    };
+    let packets = packets();
+    let mut first = CallAudio::new(&AudioConfig::default(), Decision::Everything);
+    [spec(0, 0), spec(1, 1)].into_iter().for_each(|spec| first.open_stream(spec));
+    let mut tape = Tape::default();
+    run(&mut first, &packets[..500], &mut tape);
+    let so_far = first.progress();
+    assert_eq!(so_far.samples as usize, tape.planes[0].len());
+    drop(first);
+
+    let mut second = CallAudio::resume(&AudioConfig::default(), Decision::Everything, so_far.clone());
+    [spec(0, 0), spec(1, 1)].into_iter().for_each(|spec| second.open_stream(spec));
+    // The journal is read again from a little before.
+    let again = &packets[440..];
+    assert_eq!(second.handle_packet(again[0].stream, again[0].arrival, &again[0].bytes), Fate::Encoded);
+    let mut rest = Rest { tape: &mut tape };
+    for packet in &again[1..] {
+        second.handle_packet(packet.stream, packet.arrival, &packet.bytes);
+        second.advance(packet.arrival, &mut rest);
+    }
+    let summary = second.finish(at(10.0), &mut rest);
+    assert_eq!(summary.started_at, so_far.started_at);
+    assert_eq!(summary.duration, Nanos::from_secs(10));
+    assert!(tape.planes == whole.planes);
+    assert_eq!(summary.heard, [0, 1]);
+    assert!(summary.gaps.is_empty());
+}
+
+/// A tape that goes on at the position of the frames.
+struct Rest<'a> {
+    tape: &'a mut Tape,
+}
+
+impl nightjar_media::FrameSink for Rest<'_> {
+    fn frame(&mut self, frame: &nightjar_media::AudioFrame) {
+        self.tape.frame(frame);
+    }
+}

@@ -1,0 +1,270 @@
+//! What ffmpeg hears in the files. Without ffmpeg these tests fail: they are the proof that
+//! others can play what is recorded.
+
+use std::path::Path;
+use std::process::Command;
+
+use nightjar_media::{
+    AudioConfig, AudioFrame, AudioSummary, CallAudio, ChannelLayout, Decision, Encoder, EncoderConfig,
+    EncoderPoint, EncoderSink, FrameSink, OpusLayout,
+};
+use nightjar_wire::Nanos;
+
+use crate::network::{Packet, Party, at, level, peak, spec, tone};
+
+const SERIAL: u32 = 0x4e4a_0001;
+
+const LAYOUTS: [OpusLayout; 3] = [OpusLayout::Mono, OpusLayout::Coupled, OpusLayout::Parties];
+
+fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| panic!("{program} is needed (Debian: apt-get install ffmpeg): {error}"));
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// A file's channels at 8 kHz as ffmpeg decodes them, with its own Opus decoder or libopus.
+fn decode(file: &Path, decoder: Option<&str>, channels: usize) -> Vec<Vec<i16>> {
+    let mut arguments = vec!["-v", "error", "-xerror"];
+    arguments.extend(decoder.iter().flat_map(|name| ["-c:a", name]));
+    arguments.extend(["-i", file.to_str().unwrap(), "-f", "s16le", "-ar", "8000", "-"]);
+    let bytes = run("ffmpeg", &arguments);
+    let samples: Vec<i16> =
+        bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    (0..channels).map(|channel| samples.iter().skip(channel).step_by(channels).copied().collect()).collect()
+}
+
+/// Samples of 48 kHz that come before the first: ffprobe counts them as part of an Ogg Opus file's
+/// duration (ffmpeg's own files too), players do not.
+const PRE_SKIP: f64 = 312.0;
+
+/// A file's length in samples of its own rate, by decoding, and what ffprobe says in s.
+fn length(file: &Path, decoder: Option<&str>, channels: usize, rate: &str) -> (usize, f64) {
+    let name = file.to_str().unwrap();
+    let mut arguments = vec!["-v", "error"];
+    arguments.extend(decoder.iter().flat_map(|name| ["-c:a", name]));
+    arguments.extend(["-i", name, "-f", "s16le", "-ar", rate, "-"]);
+    let decoded = run("ffmpeg", &arguments);
+    let probed = run(
+        "ffprobe",
+        &["-v", "error", "-show_entries", "format=duration", "-of", "default=nw=1:nk=1", name],
+    );
+    let duration = String::from_utf8(probed).unwrap().trim().parse().unwrap();
+    (decoded.len() / 2 / channels, duration)
+}
+
+/// Both parties talk in turns: 400 Hz left in seconds 0 and 1, 1000 Hz right in 2 and 3, and so on;
+/// silence from second 4 to 6 of each 6.
+fn turns(seconds: f64) -> Vec<Packet> {
+    let turn = |from: f64, hertz: f64| {
+        move |t: f64| if (from..from + 2.0).contains(&t.rem_euclid(6.0)) { tone(hertz)(t) } else { 0.0 }
+    };
+    let mut packets = Party { delay: 0.0, ..Party::new(0) }.talk(seconds, &turn(0.0, 400.0));
+    packets.extend(Party { delay: 0.0, ..Party::new(1) }.talk(seconds, &turn(2.0, 1000.0)));
+    packets.sort_by_key(|packet| packet.arrival);
+    packets
+}
+
+fn call(channels: ChannelLayout) -> CallAudio {
+    let config = AudioConfig { channels, ..AudioConfig::default() };
+    let mut call = CallAudio::new(&config, Decision::Everything);
+    [spec(0, 0), spec(1, 1)].into_iter().for_each(|spec| call.open_stream(spec));
+    call
+}
+
+fn play(call: &mut CallAudio, packets: &[Packet], sink: &mut impl FrameSink) {
+    for packet in packets {
+        call.advance(packet.arrival, sink);
+        call.handle_packet(packet.stream, packet.arrival, &packet.bytes);
+    }
+}
+
+/// A complete file.
+fn store(config: &EncoderConfig, packets: &[Packet], end: Nanos) -> (Vec<u8>, AudioSummary) {
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(config, SERIAL, &mut bytes).unwrap();
+    let mut call = call(config.channels());
+    let mut sink = EncoderSink { encoder: &mut encoder, out: &mut bytes };
+    play(&mut call, packets, &mut sink);
+    let summary = call.finish(end, &mut sink);
+    encoder.finish(&mut bytes);
+    let mut file = encoder.header();
+    file.extend_from_slice(&bytes);
+    (file, summary)
+}
+
+fn write(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> std::path::PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn assert_turns(channels: &[Vec<i16>], silence: u16) {
+    // A lossy codec at its lowest complexity: a little less exact than `assert_tone`.
+    let assert_tone = |samples: &[i16], present: f64, absent: f64| {
+        let (loud, quiet) = (level(samples, present), level(samples, absent));
+        assert!((6000.0..10_500.0).contains(&loud) && quiet < 250.0, "{present} Hz: {loud:.0}, {quiet:.0}");
+    };
+    let second = |channel: usize, n: usize| &channels[channel][n * 8000 + 2400..(n + 1) * 8000 - 1600];
+    let right = channels.len() - 1;
+    assert_tone(second(0, 1), 400.0, 1000.0);
+    assert_tone(second(right, 3), 1000.0, 400.0);
+    assert_tone(second(0, 6), 400.0, 1000.0);
+    assert_tone(second(right, 8), 1000.0, 400.0);
+    if right > 0 {
+        assert!(level(second(1, 1), 400.0) < 250.0 && level(second(0, 3), 1000.0) < 250.0);
+    }
+    for channel in channels {
+        assert!(peak(&channel[4 * 8000 + 4000..6 * 8000 - 100]) <= silence, "silence stays silence");
+    }
+}
+
+#[test]
+fn ogg_opus_has_the_channels_the_tones_and_the_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    for layout in LAYOUTS {
+        let (bytes, _) = store(&EncoderConfig::ogg_opus(layout), &turns(12.0), at(12.0));
+        let file = write(&folder, "call.opus", &bytes);
+        for decoder in [None, Some("libopus")] {
+            assert_turns(&decode(&file, decoder, layout.channels().count()), 1);
+        }
+        let mbps = bytes.len() * 8 / 12;
+        assert!(mbps < layout.default_bitrate() as usize, "{layout:?}: {mbps} bit/s");
+    }
+}
+
+#[test]
+fn wav_has_the_channels_the_tones_and_the_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    for channels in [ChannelLayout::Mono, ChannelLayout::Stereo] {
+        let (bytes, summary) = store(&EncoderConfig::Wav { channels }, &turns(12.0), at(12.0));
+        let file = write(&folder, "call.wav", &bytes);
+        // A-law has no zero: the idle code is 8, and two parties have 16.
+        assert_turns(&decode(&file, None, channels.count()), 16);
+        let (samples, duration) = length(&file, None, channels.count(), "8000");
+        assert_eq!(samples as u64, summary.samples);
+        assert!((duration - 12.0).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn the_length_is_exact_whatever_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let packets = turns(3.0);
+    for layout in LAYOUTS {
+        for samples in [1u64, 100, 160, 7948, 8108, 23_999] {
+            let end = at(0.0) + Nanos(samples * 125_000);
+            let mut bytes = Vec::new();
+            let mut encoder = Encoder::new(&EncoderConfig::ogg_opus(layout), SERIAL, &mut bytes).unwrap();
+            let mut call = call(layout.channels());
+            packets.iter().for_each(|p| _ = call.handle_packet(p.stream, p.arrival, &p.bytes));
+            let summary = call.finish(end, &mut EncoderSink { encoder: &mut encoder, out: &mut bytes });
+            encoder.finish(&mut bytes);
+            assert_eq!(summary.samples, samples);
+            let file = write(&folder, "call.opus", &bytes);
+            // ffmpeg's own decoder may hold back some of two streams' last 2 ms; libopus does not.
+            let (decoded, duration) = length(&file, Some("libopus"), layout.channels().count(), "48000");
+            assert_eq!(decoded as u64, samples * 6, "{layout:?}");
+            let probed = (samples as f64 * 6.0 + PRE_SKIP) / 48_000.0;
+            assert!((duration - probed).abs() < 2e-6, "{layout:?} {samples}: {duration} s");
+        }
+    }
+}
+
+#[test]
+fn a_recording_goes_on_after_its_encoder_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let packets = turns(12.0);
+    let mut configs: Vec<EncoderConfig> = LAYOUTS.map(EncoderConfig::ogg_opus).to_vec();
+    configs.push(EncoderConfig::Wav { channels: ChannelLayout::Stereo });
+    for config in &configs {
+        for killed_after in [150, 617] {
+            // The first run: only what was complete at some moment is kept.
+            let mut spool = Vec::new();
+            let mut encoder = Encoder::new(config, SERIAL, &mut spool).unwrap();
+            let mut first = call(config.channels());
+            play(
+                &mut first,
+                &packets[..killed_after],
+                &mut EncoderSink { encoder: &mut encoder, out: &mut spool },
+            );
+            let point = encoder.point();
+            let mut so_far = first.progress();
+            so_far.samples = point.samples();
+            drop((encoder, first));
+
+            // The second run reads everything again, and encodes what lies behind the point.
+            let audio = AudioConfig { channels: config.channels(), ..AudioConfig::default() };
+            let mut encoder = Encoder::resume(config, point).unwrap().unwrap();
+            let mut second = CallAudio::resume(&audio, Decision::Everything, so_far);
+            [spec(0, 0), spec(1, 1)].into_iter().for_each(|spec| second.open_stream(spec));
+            let mut sink = EncoderSink { encoder: &mut encoder, out: &mut spool };
+            play(&mut second, &packets, &mut sink);
+            let summary = second.finish(at(12.0), &mut sink);
+            encoder.finish(&mut spool);
+            assert_eq!(summary.samples, 96_000);
+            let mut bytes = encoder.header();
+            bytes.extend_from_slice(&spool);
+            let (name, rate, decoder, granules, before) = match point {
+                EncoderPoint::Wav { .. } => ("call.wav", "8000", None, 1, 0.0),
+                EncoderPoint::OggOpus(point) => {
+                    assert_eq!(point.granule, point.samples * 6);
+                    assert_eq!(point.samples % 8000, 0);
+                    ("call.opus", "48000", Some("libopus"), 6, PRE_SKIP / 48_000.0)
+                }
+            };
+            let file = write(&folder, name, &bytes);
+            let channels = config.channels().count();
+            assert_turns(&decode(&file, decoder, channels), 16);
+            let (decoded, duration) = length(&file, decoder, channels, rate);
+            assert_eq!(decoded, 96_000 * granules, "{config:?} after {killed_after}");
+            assert!((duration - 12.0 - before).abs() < 2e-6);
+        }
+    }
+}
+
+#[test]
+fn a_point_of_another_container_is_refused() {
+    let config = EncoderConfig::ogg_opus(OpusLayout::Mono);
+    assert!(Encoder::resume(&config, EncoderPoint::Wav { samples: 160 }).unwrap().is_none());
+}
+
+#[test]
+fn the_same_call_gives_the_same_bytes() {
+    for layout in LAYOUTS {
+        let config = EncoderConfig::ogg_opus(layout);
+        let (first, _) = store(&config, &turns(6.0), at(6.0));
+        let (second, _) = store(&config, &turns(6.0), at(6.0));
+        assert!(first == second);
+        // OpusTags names the product and nothing else.
+        let tags = first.windows(8).position(|bytes| bytes == b"OpusTags").unwrap();
+        assert_eq!(first[tags + 8..tags + 24], *b"\x08\0\0\0Nightjar\0\0\0\0");
+    }
+}
+
+/// The error of a decoded recording against what was encoded, both in 8 kHz samples.
+#[test]
+fn speech_after_a_silence_is_what_it_was() {
+    struct Keep(Vec<i16>);
+    impl FrameSink for Keep {
+        fn frame(&mut self, frame: &AudioFrame) {
+            self.0.extend_from_slice(frame.plane(0));
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (bytes, _) = store(&EncoderConfig::ogg_opus(OpusLayout::Mono), &turns(12.0), at(12.0));
+    let mut original = Keep(Vec::new());
+    let mut call = call(ChannelLayout::Mono);
+    play(&mut call, &turns(12.0), &mut original);
+    call.finish(at(12.0), &mut original);
+    let decoded = decode(&write(&folder, "call.opus", &bytes), None, 1);
+    // The first 40 ms of speech after 2 s of silence: energy like the original's, and no click.
+    let [sent, heard] = [&original.0, &decoded[0]].map(|samples| &samples[48_000..48_320]);
+    let energy = |samples: &[i16]| samples.iter().map(|&s| f64::from(s).powi(2)).sum::<f64>();
+    let ratio = 10.0 * (energy(heard) / energy(sent)).log10();
+    assert!(ratio.abs() < 3.0, "{ratio} dB");
+    assert!(peak(heard) < 14_000, "{}", peak(heard));
+}

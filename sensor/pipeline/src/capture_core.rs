@@ -1,0 +1,510 @@
+//! The capture core: what each frame is, whose it is, and where it goes. Signalling is read in
+//! line, so that a binding holds from the very next frame on, and everything that decides runs on
+//! the capture clock: the same frames give the same calls at any speed.
+
+use nightjar_capture::RawFrame;
+use nightjar_flow::{FlowTable, Limits, Placement, Stream};
+use nightjar_schema::{Call, EndCause};
+use nightjar_signal::{Directory, Output, SignalConfig};
+use nightjar_wire::{
+    CallKey, Endpoint, FlowKey, FrameError, MediaClass, Nanos, Network, Realm, RtpView, Transport, classify,
+    decode_frame, decode_transport, looks_like_sip,
+};
+
+use crate::event::CoreEvent;
+use crate::ledger::{Dropped, Ignored, Ledger};
+use crate::preroll::{self, Evicted, Preroll};
+use crate::reassembly::{Outcome, Reassembly};
+use crate::row;
+
+/// A step of the capture clock that no call explains (a clock set, files of different years): the
+/// time in it is not counted as waiting.
+const CLOCK_JUMP: Nanos = Nanos::from_secs(24 * 3600);
+
+/// How deep packets are looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Headers alone: a truncated packet is as good as a whole one.
+    Headers,
+    /// Whole packets, which are kept.
+    Payload,
+}
+
+/// Whether signalling's state is journalled, so that a later start can continue its calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Snapshots {
+    /// At each change of a call.
+    OnChange,
+    /// Never: nothing outlives the process (replay).
+    Never,
+}
+
+/// Settings of a core.
+#[derive(Clone, Debug)]
+pub struct CoreConfig {
+    /// How deep to look.
+    pub depth: Depth,
+    /// Whether calls can be continued after a crash.
+    pub snapshots: Snapshots,
+    /// Signalling's own settings.
+    pub signal: SignalConfig,
+    /// The flow table's.
+    pub limits: Limits,
+    /// The realm of all interfaces.
+    pub realm: Realm,
+}
+
+/// Whether a packet was kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is in the journal (or counted, where nothing is kept).
+    Yes,
+    /// There was no room.
+    NoRoom,
+}
+
+/// Where a core's results go.
+pub trait CoreOutput {
+    /// An RTP packet of a call's stream, from the RTP header on.
+    fn media(&mut self, call: CallKey, stream: u32, at: Nanos, datagram: &[u8]) -> Kept;
+    /// An RTCP datagram of a call.
+    fn rtcp(&mut self, call: CallKey, at: Nanos, datagram: &[u8]) -> Kept;
+    /// Something about a call, in order with its packets.
+    fn event(&mut self, at: Nanos, event: CoreEvent);
+    /// A call as it is known now, for whoever watches it live.
+    fn changed(&mut self, at: Nanos, row: &mut dyn FnMut() -> Option<Call>);
+    /// A batch is done: everything so far may be read. No packet stamped before `watermark` comes
+    /// any more, not even from pre-roll.
+    fn publish(&mut self, clock: Nanos, watermark: Nanos);
+}
+
+/// One capture core with the signalling read in line.
+pub struct CaptureCore<O> {
+    config: CoreConfig,
+    directory: Directory,
+    flows: FlowTable,
+    preroll: Preroll,
+    reassembly: Reassembly,
+    ledger: Ledger,
+    output: O,
+    /// The latest stamp.
+    clock: Nanos,
+    /// Capture time so far, clock jumps left out.
+    span: Nanos,
+    /// When a timer is due next.
+    due: Nanos,
+    /// Rows closed so far.
+    closed: u64,
+    evicted: Vec<Evicted>,
+}
+
+impl<O: CoreOutput> CaptureCore<O> {
+    /// A core without calls.
+    pub fn new(config: CoreConfig, output: O) -> CaptureCore<O> {
+        CaptureCore {
+            directory: Directory::new(config.signal.clone()),
+            flows: FlowTable::new(config.limits),
+            preroll: Preroll::new(preroll::ARENA),
+            reassembly: Reassembly::default(),
+            ledger: Ledger::default(),
+            output,
+            clock: Nanos::ZERO,
+            span: Nanos::ZERO,
+            due: Nanos::MAX,
+            closed: 0,
+            evicted: Vec::new(),
+            config,
+        }
+    }
+
+    /// The counters so far.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Signalling's state.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Where the results go.
+    pub fn output(&mut self) -> &mut O {
+        &mut self.output
+    }
+
+    /// The capture clock.
+    pub fn clock(&self) -> Nanos {
+        self.clock
+    }
+
+    /// Calls closed so far.
+    pub fn closed_calls(&self) -> u64 {
+        self.closed
+    }
+
+    /// From the first to the latest stamp, clock jumps left out.
+    pub fn capture_span(&self) -> Nanos {
+        self.span
+    }
+
+    /// Takes one frame.
+    pub fn handle_frame(&mut self, frame: &RawFrame<'_>) {
+        self.ledger.received += 1;
+        self.handle_time(frame.at);
+        match decode_frame(frame.link, frame.bytes) {
+            Ok(decoded) => self.handle_transport(frame.at, &decoded.network, decoded.transport, 1),
+            Err(FrameError::NotIp) => self.ledger.ignore(Ignored::NotIp, 1),
+            Err(FrameError::Truncated) if frame.original_len as usize > frame.bytes.len() => {
+                self.ledger.drop(Dropped::Truncated, 1);
+            }
+            Err(FrameError::Truncated | FrameError::Malformed) => self.ledger.drop(Dropped::Malformed, 1),
+        }
+    }
+
+    /// Counts frames of interfaces whose link type is not decoded.
+    pub fn handle_unknown_link(&mut self, frames: u64) {
+        self.ledger.received += frames;
+        self.ledger.drop(Dropped::UnknownLink, frames);
+    }
+
+    /// Moves the capture clock on and does what has become due.
+    pub fn handle_time(&mut self, now: Nanos) {
+        if now <= self.clock {
+            return;
+        }
+        if self.clock != Nanos::ZERO {
+            if now - self.clock > CLOCK_JUMP {
+                return self.jump(now);
+            }
+            self.span = self.span + (now - self.clock);
+        }
+        self.clock = now;
+        if now >= self.due {
+            self.run_timers(now);
+        }
+    }
+
+    /// Ends a batch: lets the workers see it.
+    pub fn end_batch(&mut self) {
+        let watermark = self.preroll.oldest().unwrap_or(self.clock);
+        self.output.publish(self.clock, watermark);
+    }
+
+    /// Ends the capture: what waits is decided, calls in progress are closed.
+    pub fn finish(&mut self, cause: EndCause) {
+        self.expire_preroll(Nanos::MAX);
+        let given_up = self.reassembly.expire(Nanos::MAX);
+        self.give_up_fragments(given_up);
+        self.directory.handle_capture_end(self.clock, cause);
+        self.drain_directory();
+        debug_assert_eq!(self.ledger.held, 0, "nothing waits after the end");
+    }
+
+    /// The clock jumped: nothing that waits here has anything to wait for on the other side. The
+    /// directory leaves the jump out of its time-outs itself.
+    fn jump(&mut self, now: Nanos) {
+        self.expire_preroll(Nanos::MAX);
+        let given_up = self.reassembly.expire(Nanos::MAX);
+        self.give_up_fragments(given_up);
+        self.clock = now;
+        self.directory.handle_time(now);
+        self.drain_directory();
+    }
+
+    fn run_timers(&mut self, now: Nanos) {
+        self.expire_preroll(now);
+        let given_up = self.reassembly.expire(now);
+        self.give_up_fragments(given_up);
+        self.directory.handle_time(now);
+        self.drain_directory();
+    }
+
+    fn set_due(&mut self) {
+        let times = [self.directory.next_time(), self.preroll.next_time(), self.reassembly.next_time()];
+        self.due = times.into_iter().flatten().min().unwrap_or(Nanos::MAX);
+    }
+
+    fn give_up_fragments(&mut self, frames: u64) {
+        self.ledger.held -= frames;
+        self.ledger.drop(Dropped::ReassemblyTimeout, frames);
+    }
+
+    fn handle_transport(&mut self, at: Nanos, network: &Network, transport: Transport<'_>, frames: u64) {
+        match transport {
+            Transport::Udp { src_port, dst_port, payload, truncated } => {
+                let realm = self.config.realm;
+                let src = Endpoint::new(realm, network.src, src_port);
+                let dst = Endpoint::new(realm, network.dst, dst_port);
+                let datagram = Datagram { at, src, dst, payload, truncated, ip_id: network.id, frames };
+                self.handle_datagram(&datagram);
+            }
+            Transport::Tcp { .. } => self.ledger.ignore(Ignored::Tcp, frames),
+            Transport::Other(_) => self.ledger.ignore(Ignored::OtherProtocol, frames),
+            Transport::Fragment(fragment) => {
+                let realm = self.config.realm;
+                let (src, dst) = (network.src, network.dst);
+                match self.reassembly.handle_fragment(at, realm, src, dst, &fragment) {
+                    Outcome::Held => {
+                        self.ledger.held += 1;
+                        self.set_due();
+                    }
+                    Outcome::Copy => self.ledger.ignore(Ignored::MirrorCopy, 1),
+                    Outcome::Rejected(frames) => {
+                        self.ledger.held -= frames - 1;
+                        self.ledger.drop(Dropped::ReassemblyFull, frames);
+                    }
+                    Outcome::Whole { payload, frames } => {
+                        self.ledger.held -= frames - 1;
+                        match decode_transport(fragment.protocol, &payload) {
+                            Ok(Transport::Fragment(_)) | Err(_) => {
+                                self.ledger.drop(Dropped::Malformed, frames);
+                            }
+                            Ok(whole) => self.handle_transport(at, network, whole, frames),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn handle_datagram(&mut self, datagram: &Datagram<'_>) {
+        let Datagram { at, src, dst, payload, frames, .. } = *datagram;
+        let class = classify(payload);
+        let reason = match class {
+            MediaClass::Rtp => return self.handle_rtp(datagram),
+            MediaClass::Rtcp => return self.handle_rtcp(datagram),
+            _ if looks_like_sip(payload) => {
+                self.ledger.signalling += frames;
+                // A message that cannot be read is counted by the directory; the frame stays signalling.
+                let _ = self.directory.handle_sip(at, src, dst, payload);
+                return self.drain_directory();
+            }
+            MediaClass::Stun => Ignored::Stun,
+            MediaClass::Dtls => Ignored::Dtls,
+            MediaClass::Zrtp => Ignored::Zrtp,
+            MediaClass::TurnChannel => Ignored::TurnChannel,
+            MediaClass::KeepAlive => Ignored::KeepAlive,
+            MediaClass::Other => Ignored::UdpOther,
+        };
+        self.ledger.ignore(reason, frames);
+    }
+
+    fn handle_rtp(&mut self, datagram: &Datagram<'_>) {
+        let Datagram { at, src, dst, payload, frames, .. } = *datagram;
+        if datagram.truncated && self.config.depth == Depth::Payload {
+            return self.ledger.drop(Dropped::Truncated, frames);
+        }
+        let rtp = match RtpView::parse(payload) {
+            Ok(rtp) => rtp,
+            // Padding is counted from the last byte, which a truncated packet lacks.
+            Err(_) if datagram.truncated => return self.ledger.drop(Dropped::Truncated, frames),
+            Err(_) => {
+                let named = self.flows.bindings().names(dst) || self.flows.bindings().names(src);
+                return if named {
+                    self.ledger.drop(Dropped::MalformedRtp, frames);
+                } else {
+                    self.ledger.ignore(Ignored::UdpOther, frames);
+                };
+            }
+        };
+        match self.flows.handle_rtp(at, FlowKey::new(src, dst), &rtp, datagram.ip_id) {
+            Placement::Bound { stream, call, opened, active } => {
+                if opened {
+                    self.announce(stream);
+                }
+                if active {
+                    self.directory.handle_media(at, call);
+                    self.set_due();
+                }
+                let kept = self.output.media(call, stream, at, payload);
+                self.count_kept(kept, frames);
+            }
+            Placement::Waiting { stream, .. } => self.hold(stream, at, payload, frames),
+            Placement::MirrorCopy => self.ledger.ignore(Ignored::MirrorCopy, frames),
+            Placement::TableFull => self.ledger.drop(Dropped::StreamsFull, frames),
+        }
+    }
+
+    fn handle_rtcp(&mut self, datagram: &Datagram<'_>) {
+        let Datagram { at, src, dst, payload, frames, .. } = *datagram;
+        match self.flows.bindings().rtcp_call(FlowKey::new(src, dst), at) {
+            Some(_) if datagram.truncated && self.config.depth == Depth::Payload => {
+                self.ledger.drop(Dropped::Truncated, frames);
+            }
+            Some(call) => {
+                let kept = self.output.rtcp(call, at, payload);
+                self.count_kept(kept, frames);
+            }
+            None => self.ledger.ignore(Ignored::Rtcp, frames),
+        }
+    }
+
+    fn count_kept(&mut self, kept: Kept, frames: u64) {
+        match kept {
+            Kept::Yes => self.ledger.recorded += frames,
+            Kept::NoRoom => self.ledger.drop(Dropped::JournalFull, frames),
+        }
+    }
+
+    /// Keeps a packet that nothing explains until something does.
+    fn hold(&mut self, stream: u32, at: Nanos, payload: &[u8], frames: u64) {
+        self.ledger.held += frames;
+        self.preroll.hold(stream, at, payload, frames, &mut self.evicted);
+        while let Some(evicted) = self.evicted.pop() {
+            self.ledger.held -= evicted.frames;
+            self.ledger.drop(Dropped::PrerollFull, evicted.frames);
+            if evicted.stream != stream {
+                self.flows.remove_waiting(evicted.stream);
+            }
+        }
+        if self.preroll.packets(stream) >= preroll::MAX_PACKETS {
+            self.decide_waiting(stream);
+        }
+        self.set_due();
+    }
+
+    fn expire_preroll(&mut self, now: Nanos) {
+        while let Some(stream) = self.preroll.poll_expired(now) {
+            self.decide_waiting(stream);
+        }
+    }
+
+    /// A stream's wait is over: a plausible one becomes a call without signalling.
+    fn decide_waiting(&mut self, id: u32) {
+        let Some(stream) = self.flows.stream(id) else { return };
+        let (flow, ssrc, first_at) = (stream.key.flow, stream.key.ssrc, stream.figures.first_at);
+        if self.flows.is_plausible(id) {
+            let call = self.directory.handle_unsignalled(first_at, flow, ssrc);
+            self.drain_directory();
+            if self.flows.stream(id).is_some_and(|stream| stream.membership.is_none()) {
+                let speaker = self.directory.unsignalled_speaker(call, flow);
+                self.flows.join_unsignalled(id, call, speaker);
+                self.joined(id);
+            }
+        } else {
+            let frames = self.preroll.release(id, |_, _, _| {});
+            self.ledger.held -= frames;
+            self.ledger.ignore(Ignored::UnexplainedRtp, frames);
+            self.flows.remove_waiting(id);
+        }
+    }
+
+    /// A stream that waited belongs to a call now: what waited is appended first, with its own
+    /// stamps.
+    fn joined(&mut self, id: u32) {
+        self.announce(id);
+        let Some(call) = self.flows.stream(id).and_then(|stream| stream.membership).map(|m| m.call) else {
+            return;
+        };
+        let (output, ledger) = (&mut self.output, &mut self.ledger);
+        let released =
+            self.preroll.release(id, |at, bytes, frames| match output.media(call, id, at, bytes) {
+                Kept::Yes => ledger.recorded += frames,
+                Kept::NoRoom => ledger.drop(Dropped::JournalFull, frames),
+            });
+        self.ledger.held -= released;
+        self.directory.handle_media(self.clock, call);
+    }
+
+    /// Tells the worker of a stream.
+    fn announce(&mut self, id: u32) {
+        let Some(stream) = self.flows.stream(id) else { return };
+        let Some(membership) = stream.membership else { return };
+        let event = CoreEvent::Stream {
+            call: membership.call,
+            stream: id,
+            flow: stream.key.flow,
+            dialog: membership.dialog,
+            speaker: membership.speaker,
+            receiver: membership.receiver,
+            ssrc: stream.key.ssrc,
+            kind: stream.kind,
+            formats: stream.formats.clone(),
+            copy_of: stream.copy_of,
+            continues: stream.continues,
+        };
+        self.output.event(self.clock, event);
+    }
+
+    /// Does what signalling has decided.
+    fn drain_directory(&mut self) {
+        while let Some(output) = self.directory.poll_output() {
+            self.handle_output(output);
+        }
+        self.set_due();
+    }
+
+    fn handle_output(&mut self, output: Output) {
+        match output {
+            Output::Opened { call, id, at } => {
+                let answered = self
+                    .directory
+                    .row(call)
+                    .is_some_and(|row| row.begun_before_capture || row.answered_at.is_some());
+                self.output.event(at, CoreEvent::Opened { call, id, at, answered });
+                self.tell_changed(at, call);
+            }
+            Output::Bind(binding) => {
+                let rebound = self.flows.bind(binding);
+                rebound.changed.into_iter().for_each(|id| self.announce(id));
+                rebound.joined.into_iter().for_each(|id| self.joined(id));
+            }
+            Output::Unbind { call, dialog, endpoint, until } => {
+                self.flows.unbind(call, dialog, endpoint, until)
+            }
+            Output::Answered { call, dialog, at } => {
+                self.output.event(at, CoreEvent::Answered { call, dialog, at });
+                self.tell_changed(at, call);
+            }
+            Output::Changed { call, at } => self.tell_changed(at, call),
+            Output::Ended { call, at, cause, last_sign } => {
+                // Nobody hung up: what was last seen or heard ends the recording, not the timer.
+                let timed_out = matches!(cause, EndCause::MediaTimeout | EndCause::SessionTimer);
+                let ends_at = if timed_out { last_sign } else { at };
+                self.flows.end_call(call, at);
+                self.output.event(at, CoreEvent::Ended { call, at: ends_at });
+                self.tell_changed(at, call);
+            }
+            Output::Closed { call, row } => self.close(call, row),
+            Output::Adopted { call, dialog, flows, .. } => {
+                for adopted in flows {
+                    let relabelled = self.flows.relabel(call, adopted.flow, dialog, adopted.speaker);
+                    relabelled.into_iter().for_each(|id| self.announce(id));
+                }
+            }
+        }
+    }
+
+    /// Says what is new about a call: to whoever watches, and to the journal for a later start.
+    fn tell_changed(&mut self, at: Nanos, call: CallKey) {
+        if self.config.snapshots == Snapshots::OnChange
+            && let Some(state) = self.directory.snapshot(call)
+        {
+            self.output.event(at, CoreEvent::Snapshot { call, state });
+        }
+        let (output, directory) = (&mut self.output, &self.directory);
+        output.changed(at, &mut || directory.row(call));
+    }
+
+    fn close(&mut self, call: CallKey, mut row: Box<Call>) {
+        let streams: Vec<Stream> = self.flows.close_call(call);
+        row::add_streams(&mut row, &streams);
+        let ids = streams.iter().map(|stream| stream.id).collect();
+        let order = self.closed;
+        self.closed += 1;
+        self.output.event(self.clock, CoreEvent::Closed { call, order, row, streams: ids });
+    }
+}
+
+/// One UDP datagram on its way.
+#[derive(Clone, Copy)]
+struct Datagram<'a> {
+    at: Nanos,
+    src: Endpoint,
+    dst: Endpoint,
+    payload: &'a [u8],
+    truncated: bool,
+    ip_id: Option<u16>,
+    /// Frames that it came in.
+    frames: u64,
+}

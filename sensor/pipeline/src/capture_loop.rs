@@ -1,0 +1,48 @@
+//! The capture loop: batches from a source into a core until the source ends or somebody stops it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nightjar_capture::{PacketSource, Received, SourceError};
+
+use crate::capture_core::{CaptureCore, CoreOutput};
+
+/// What the loop does after a source's error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterError {
+    /// Goes on: behind the fault there may be another file.
+    GoOn,
+    /// Ends: a live source that fails is gone.
+    Stop,
+}
+
+/// Runs until the source ends or `stop` is set. `each_batch` is told after every batch, for
+/// progress and metrics. Returns the source's errors in order.
+pub fn capture_loop<S: PacketSource, O: CoreOutput>(
+    source: &mut S,
+    core: &mut CaptureCore<O>,
+    stop: &AtomicBool,
+    after_error: AfterError,
+    mut each_batch: impl FnMut(&mut S, &mut CaptureCore<O>),
+) -> Vec<SourceError> {
+    let mut errors = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        match source.receive(&mut |frame| core.handle_frame(&frame)) {
+            Ok(Received::Frames(_)) => core.end_batch(),
+            Ok(Received::Idle(now)) => {
+                core.handle_time(now);
+                core.end_batch();
+            }
+            Ok(Received::End) => break,
+            Err(error) => {
+                errors.push(error);
+                core.end_batch();
+                if after_error == AfterError::Stop {
+                    break;
+                }
+            }
+        }
+        each_batch(source, core);
+    }
+    core.handle_unknown_link(source.statistics().unknown_link);
+    errors
+}

@@ -1,0 +1,95 @@
+//! What the capture core tells a media worker about a call, in order with the call's packets.
+
+use nightjar_schema::Call;
+use nightjar_wire::{CallKey, FlowKey, Format, MediaKind, Nanos};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// One event record of the journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum CoreEvent {
+    /// A call was seen for the first time.
+    Opened {
+        /// The call.
+        call: CallKey,
+        /// Its lasting id.
+        id: Uuid,
+        /// Its first packet.
+        at: Nanos,
+        /// Media runs without signalling, so no answer is to be waited for.
+        answered: bool,
+    },
+    /// A stream joined a call, or what is known of it changed.
+    Stream {
+        /// The call.
+        call: CallKey,
+        /// The stream's id, as its records carry it.
+        stream: u32,
+        /// Where it was seen.
+        flow: FlowKey,
+        /// Index of the dialog that explains it.
+        dialog: Option<u16>,
+        /// Index of the leg that speaks.
+        speaker: Option<u16>,
+        /// Index of the leg that listens.
+        receiver: Option<u16>,
+        /// RTP's synchronisation source.
+        ssrc: u32,
+        /// What it carries.
+        kind: MediaKind,
+        /// What its payload types stand for.
+        formats: Vec<Format>,
+        /// The stream that it repeats.
+        copy_of: Option<u32>,
+        /// The stream that it continues after an SSRC change.
+        continues: Option<u32>,
+    },
+    /// The call was answered in a dialog; other early dialogs lost.
+    Answered {
+        /// The call.
+        call: CallKey,
+        /// Index of the dialog.
+        dialog: u16,
+        /// When.
+        at: Nanos,
+    },
+    /// The call is over: its recording ends here.
+    Ended {
+        /// The call.
+        call: CallKey,
+        /// When.
+        at: Nanos,
+    },
+    /// All that signalling knows of the call, for a sensor that starts after a crash.
+    Snapshot {
+        /// The call.
+        call: CallKey,
+        /// `signal::Directory`'s own form.
+        state: Vec<u8>,
+    },
+    /// Nothing more comes; the row lacks only what the worker knows.
+    Closed {
+        /// The call.
+        call: CallKey,
+        /// Number of the row in order of closing.
+        order: u64,
+        /// The row.
+        row: Box<Call>,
+        /// The ids of the row's streams, in their order.
+        streams: Vec<u32>,
+    },
+}
+
+impl CoreEvent {
+    /// The call that it concerns.
+    pub fn call(&self) -> CallKey {
+        match self {
+            CoreEvent::Opened { call, .. }
+            | CoreEvent::Stream { call, .. }
+            | CoreEvent::Answered { call, .. }
+            | CoreEvent::Ended { call, .. }
+            | CoreEvent::Snapshot { call, .. }
+            | CoreEvent::Closed { call, .. } => *call,
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The capture core's output into the journal: one lane per media worker, packets and events in
+//! one order, so that a worker (or a recovery) sees what the core saw.
+
+use std::collections::VecDeque;
+
+use nightjar_journal::{AppendError, BlockWriter, RECORD_LIMIT, RecordKind};
+use nightjar_schema::Call;
+use nightjar_wire::{CallKey, Nanos};
+
+use crate::capture_core::{CoreOutput, Kept};
+use crate::event::CoreEvent;
+
+/// Capture time between two watermarks.
+pub const WATERMARK_INTERVAL: Nanos = Nanos::from_millis(200);
+
+/// Events that wait for a free block, per lane; beyond them the disk is gone for good.
+const MAX_PENDING_EVENTS: usize = 100_000;
+
+/// A part of an event's bytes follows in the next record.
+const PART_MORE: u8 = 1;
+/// The event's bytes end with this record.
+const PART_LAST: u8 = 0;
+
+/// Where news of calls go while they live; control hears of them through it.
+pub trait Watcher {
+    /// The call as it is known at `at`. Must not block.
+    fn changed(&mut self, at: Nanos, row: Call);
+}
+
+/// Nobody watches (replay).
+pub struct Unwatched;
+
+impl Watcher for Unwatched {
+    fn changed(&mut self, _at: Nanos, _row: Call) {}
+}
+
+/// One lane to a media worker.
+struct Lane {
+    writer: BlockWriter,
+    /// Event records that found no block; packets wait for none, so they are refused meanwhile.
+    pending: VecDeque<(u32, Nanos, Vec<u8>)>,
+}
+
+/// Appends to the lanes.
+pub struct Journalled<W> {
+    lanes: Vec<Lane>,
+    watcher: W,
+    watches: bool,
+    scratch: Vec<u8>,
+    /// The last watermark that was appended.
+    watermark: Nanos,
+    /// Events that could not be kept, ever.
+    lost_events: u64,
+}
+
+impl<W: Watcher> Journalled<W> {
+    /// An output over one lane per media worker; `watches`: whether the watcher wants rows at all.
+    pub fn new(lanes: Vec<BlockWriter>, watcher: W, watches: bool) -> Journalled<W> {
+        let lanes = lanes.into_iter().map(|writer| Lane { writer, pending: VecDeque::new() }).collect();
+        Journalled { lanes, watcher, watches, scratch: Vec::new(), watermark: Nanos::ZERO, lost_events: 0 }
+    }
+
+    /// Which worker owns a call: chosen once, by its key.
+    pub fn worker_of(call: CallKey, workers: usize) -> usize {
+        call.0 as usize % workers
+    }
+
+    /// Events that found no room for good: 0 while the disk works.
+    pub fn lost_events(&self) -> u64 {
+        self.lost_events
+    }
+
+    fn lane(&mut self, call: CallKey) -> &mut Lane {
+        let index = Self::worker_of(call, self.lanes.len());
+        &mut self.lanes[index]
+    }
+
+    fn append_packet(&mut self, kind: RecordKind, call: CallKey, tag: u32, at: Nanos, bytes: &[u8]) -> Kept {
+        let lane = self.lane(call);
+        if !lane.pending.is_empty() && !lane.flush() {
+            return Kept::NoRoom;
+        }
+        match lane.writer.append(kind, tag, at, bytes) {
+            Ok(()) => Kept::Yes,
+            Err(AppendError::NoBlock | AppendError::TooLong) => Kept::NoRoom,
+        }
+    }
+}
+
+impl Lane {
+    /// Appends the parts of an event, or keeps those that find no room; false when they were lost.
+    fn append_event(&mut self, tag: u32, at: Nanos, bytes: &[u8]) -> bool {
+        let mut parts = bytes.chunks(RECORD_LIMIT - 1).peekable();
+        while let Some(part) = parts.next() {
+            let flag = if parts.peek().is_some() { PART_MORE } else { PART_LAST };
+            let record = [&[flag], part].concat();
+            self.pending.push_back((tag, at, record));
+        }
+        self.flush();
+        if self.pending.len() > MAX_PENDING_EVENTS {
+            self.pending.pop_front();
+            return false;
+        }
+        true
+    }
+
+    /// Appends what waits; true when nothing waits any more.
+    fn flush(&mut self) -> bool {
+        while let Some((tag, at, record)) = self.pending.front() {
+            if self.writer.append(RecordKind::Event, *tag, *at, record).is_err() {
+                return false;
+            }
+            self.pending.pop_front();
+        }
+        true
+    }
+}
+
+impl<W: Watcher> CoreOutput for Journalled<W> {
+    fn media(&mut self, call: CallKey, stream: u32, at: Nanos, datagram: &[u8]) -> Kept {
+        self.append_packet(RecordKind::Media, call, stream, at, datagram)
+    }
+
+    fn rtcp(&mut self, call: CallKey, at: Nanos, datagram: &[u8]) -> Kept {
+        self.append_packet(RecordKind::Rtcp, call, call.0, at, datagram)
+    }
+
+    fn event(&mut self, at: Nanos, event: CoreEvent) {
+        let call = event.call();
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        match postcard::to_extend(&event, bytes) {
+            Ok(bytes) => {
+                if !self.lane(call).append_event(call.0, at, &bytes) {
+                    self.lost_events += 1;
+                }
+                self.scratch = bytes;
+            }
+            Err(error) => unreachable!("an event serialises into memory: {error}"),
+        }
+    }
+
+    fn changed(&mut self, at: Nanos, row: &mut dyn FnMut() -> Option<Call>) {
+        if self.watches
+            && let Some(row) = row()
+        {
+            self.watcher.changed(at, row);
+        }
+    }
+
+    fn publish(&mut self, clock: Nanos, watermark: Nanos) {
+        let due = watermark >= self.watermark + WATERMARK_INTERVAL;
+        let workers = self.lanes.len() as u32;
+        for (worker, lane) in (0..).zip(&mut self.lanes) {
+            if due {
+                // A mark that finds no room is made up for by the next one.
+                let record = Watermark { at: watermark, worker, workers }.to_record();
+                let _ =
+                    lane.flush() && lane.writer.append(RecordKind::Event, u32::MAX, clock, &record).is_ok();
+            }
+            lane.writer.publish(clock);
+        }
+        if due {
+            self.watermark = watermark;
+        }
+    }
+}
+
+/// Stands where an event's part flag does.
+const PART_WATERMARK: u8 = 2;
+
+/// No packet of this lane's calls that is stamped earlier comes any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watermark {
+    /// The time.
+    pub at: Nanos,
+    /// The lane's worker.
+    pub worker: u32,
+    /// How many workers share the calls: those with `key % workers == worker` are this lane's.
+    pub workers: u32,
+}
+
+impl Watermark {
+    /// True for a call whose packets travel in the lane.
+    pub fn covers(&self, call: CallKey) -> bool {
+        call.0 % self.workers.max(1) == self.worker
+    }
+
+    fn to_record(self) -> [u8; 17] {
+        let mut record = [PART_WATERMARK; 17];
+        record[1..9].copy_from_slice(&self.at.0.to_le_bytes());
+        record[9..13].copy_from_slice(&self.worker.to_le_bytes());
+        record[13..].copy_from_slice(&self.workers.to_le_bytes());
+        record
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Watermark> {
+        let (at, rest) = bytes.split_first_chunk()?;
+        let (worker, workers) = rest.split_first_chunk()?;
+        Some(Watermark {
+            at: Nanos(u64::from_le_bytes(*at)),
+            worker: u32::from_le_bytes(*worker),
+            workers: u32::from_le_bytes(workers.try_into().ok()?),
+        })
+    }
+}
+
+/// What an event record says.
+#[derive(Debug)]
+pub enum Told {
+    /// Something about a call.
+    Event(CoreEvent),
+    /// A lane's watermark.
+    Watermark(Watermark),
+    /// A part of an event; the rest follows.
+    Part,
+    /// Bytes that are no event: of another version, or damaged.
+    Unreadable,
+}
+
+/// Puts the parts of events together again, one per lane.
+#[derive(Debug, Default)]
+pub struct EventReader {
+    parts: Vec<u8>,
+}
+
+impl EventReader {
+    /// Takes the next event record of the lane.
+    pub fn handle_record(&mut self, record: &[u8]) -> Told {
+        match record.split_first() {
+            Some((&PART_WATERMARK, bytes)) => {
+                Watermark::from_bytes(bytes).map_or(Told::Unreadable, Told::Watermark)
+            }
+            Some((&PART_MORE, part)) => {
+                self.parts.extend_from_slice(part);
+                Told::Part
+            }
+            Some((&PART_LAST, part)) => {
+                self.parts.extend_from_slice(part);
+                let event = postcard::from_bytes(&self.parts);
+                self.parts.clear();
+                event.map_or(Told::Unreadable, Told::Event)
+            }
+            _ => Told::Unreadable,
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! IP fragments to whole datagrams (RFC 791, 3.2; RFC 8200, 4.5), bounded in number, size and time.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use nightjar_wire::{Fragment, Nanos, Realm};
+
+/// Datagrams in reassembly at most.
+const MAX_DATAGRAMS: usize = 1_024;
+/// Fragments of one datagram at most.
+const MAX_FRAGMENTS: usize = 64;
+/// How long the first fragment waits for the others.
+const TIMEOUT: Nanos = Nanos::from_secs(5);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    realm: Realm,
+    src: IpAddr,
+    dst: IpAddr,
+    id: u32,
+    protocol: u8,
+}
+
+#[derive(Debug)]
+struct Partial {
+    since: Nanos,
+    frames: u64,
+    /// Offset and bytes, without overlaps.
+    parts: Vec<(u16, Vec<u8>)>,
+    /// Known once the last fragment has come.
+    total: Option<usize>,
+}
+
+/// What a fragment did.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It waits for others.
+    Held,
+    /// It repeats one that is held: a mirror's copy.
+    Copy,
+    /// It completed its datagram, made of this many frames.
+    Whole {
+        /// The datagram's payload.
+        payload: Vec<u8>,
+        /// Frames that it came in, this one included.
+        frames: u64,
+    },
+    /// It contradicts others or found no room; so many frames are given up, this one included.
+    Rejected(u64),
+}
+
+/// Datagrams that are not whole yet.
+#[derive(Debug, Default)]
+pub struct Reassembly {
+    partial: HashMap<Key, Partial>,
+}
+
+impl Reassembly {
+    /// Takes one fragment.
+    pub fn handle_fragment(
+        &mut self,
+        at: Nanos,
+        realm: Realm,
+        src: IpAddr,
+        dst: IpAddr,
+        fragment: &Fragment<'_>,
+    ) -> Outcome {
+        let key = Key { realm, src, dst, id: fragment.id, protocol: fragment.protocol };
+        if !self.partial.contains_key(&key) && self.partial.len() >= MAX_DATAGRAMS {
+            return Outcome::Rejected(1);
+        }
+        let partial = self.partial.entry(key).or_insert_with(|| Partial {
+            since: at,
+            frames: 0,
+            parts: Vec::new(),
+            total: None,
+        });
+        partial.frames += 1;
+        match partial.add(fragment) {
+            Added::New => {}
+            Added::Repeated => {
+                partial.frames -= 1;
+                return Outcome::Copy;
+            }
+            Added::Contradiction => {
+                let frames = partial.frames;
+                self.partial.remove(&key);
+                return Outcome::Rejected(frames);
+            }
+        }
+        match partial.whole() {
+            Some(payload) => {
+                let frames = partial.frames;
+                self.partial.remove(&key);
+                Outcome::Whole { payload, frames }
+            }
+            None => Outcome::Held,
+        }
+    }
+
+    /// When the oldest datagram is given up; `None` while there is none.
+    pub fn next_time(&self) -> Option<Nanos> {
+        self.partial.values().map(|partial| partial.since + TIMEOUT).min()
+    }
+
+    /// Gives up what waited too long; returns the number of frames.
+    pub fn expire(&mut self, now: Nanos) -> u64 {
+        let mut frames = 0;
+        self.partial.retain(|_, partial| {
+            let keep = now < partial.since + TIMEOUT;
+            frames += if keep { 0 } else { partial.frames };
+            keep
+        });
+        frames
+    }
+}
+
+enum Added {
+    New,
+    Repeated,
+    Contradiction,
+}
+
+impl Partial {
+    fn add(&mut self, fragment: &Fragment<'_>) -> Added {
+        let (start, bytes) = (usize::from(fragment.offset), fragment.payload);
+        let end = start + bytes.len();
+        let known = self.parts.iter().any(|(offset, part)| *offset == fragment.offset && part == bytes);
+        if known {
+            return Added::Repeated;
+        }
+        let overlaps = self.parts.iter().any(|(offset, part)| {
+            let offset = usize::from(*offset);
+            start < offset + part.len() && offset < end
+        });
+        let ragged = fragment.more && !bytes.len().is_multiple_of(8);
+        let beyond = end > 65_535 || self.total.is_some_and(|total| end > total);
+        let second_end = !fragment.more && self.total.is_some();
+        if overlaps || ragged || beyond || second_end || bytes.is_empty() || self.parts.len() >= MAX_FRAGMENTS
+        {
+            return Added::Contradiction;
+        }
+        if !fragment.more {
+            self.total = Some(end);
+        }
+        self.parts.push((fragment.offset, bytes.to_vec()));
+        Added::New
+    }
+
+    fn whole(&mut self) -> Option<Vec<u8>> {
+        let total = self.total?;
+        if self.parts.iter().map(|(_, part)| part.len()).sum::<usize>() != total {
+            return None;
+        }
+        self.parts.sort_unstable_by_key(|(offset, _)| *offset);
+        Some(self.parts.iter().flat_map(|(_, part)| part).copied().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn handle(table: &mut Reassembly, at: u64, id: u32, offset: u16, more: bool, payload: &[u8]) -> Outcome {
+        let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let fragment = Fragment { id, protocol: 17, offset, more, payload };
+        table.handle_fragment(Nanos::from_secs(at), Realm(0), host, host, &fragment)
+    }
+
+    #[test]
+    fn any_order_gives_the_datagram() {
+        let mut table = Reassembly::default();
+        assert_eq!(handle(&mut table, 0, 1, 16, false, b"end"), Outcome::Held);
+        assert_eq!(handle(&mut table, 0, 1, 0, true, b"01234567"), Outcome::Held);
+        assert_eq!(handle(&mut table, 0, 1, 0, true, b"01234567"), Outcome::Copy);
+        let whole = Outcome::Whole { payload: b"0123456789abcdefend".to_vec(), frames: 3 };
+        assert_eq!(handle(&mut table, 0, 1, 8, true, b"89abcdef"), whole);
+        assert_eq!(table.next_time(), None);
+    }
+
+    #[test]
+    fn contradictions_and_latecomers_are_given_up() {
+        let mut table = Reassembly::default();
+        handle(&mut table, 0, 1, 0, true, b"01234567");
+        assert_eq!(handle(&mut table, 0, 1, 0, true, b"0123456789abcdef"), Outcome::Rejected(2));
+        handle(&mut table, 0, 2, 0, true, b"01234567");
+        assert_eq!(table.expire(Nanos::from_secs(4)), 0);
+        assert_eq!(table.expire(Nanos::from_secs(5)), 1);
+    }
+}

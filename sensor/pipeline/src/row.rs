@@ -1,0 +1,178 @@
+//! The streams' part of a call's row: figures, formats, events and marks.
+
+use nightjar_flow::{FormatUse, Stream};
+use nightjar_media::AudioSummary;
+use nightjar_schema::{Call, CallEvent, CallEventKind, Gap, StreamFormat, StreamUse, Timestamp};
+use nightjar_wire::{Basis, MediaKind, Nanos};
+
+/// Adds the call's streams to its row, in order of opening.
+pub(crate) fn add_streams(row: &mut Call, streams: &[Stream]) {
+    let index_of = |id: u32| streams.iter().position(|s| s.id == id).and_then(|n| u16::try_from(n).ok());
+    for stream in streams {
+        let mut entry = stream_row(stream);
+        entry.copy_of = stream.copy_of.and_then(index_of);
+        entry.continues = stream.continues.and_then(index_of);
+        row.streams.push(entry);
+    }
+    add_events(row, streams);
+    add_marks(row);
+}
+
+fn stream_row(stream: &Stream) -> nightjar_schema::Stream {
+    let figures = &stream.figures;
+    let main = stream.main_use().map(|used| used.payload_type);
+    let format = main.and_then(|payload_type| stream.format(payload_type));
+    let clock_rate = format.as_ref().map(|format| format.clock_rate);
+    nightjar_schema::Stream {
+        leg: stream.membership.and_then(|membership| membership.speaker),
+        dialog: stream.membership.and_then(|membership| membership.dialog),
+        kind: kind_name(stream.kind).into(),
+        label: None,
+        ssrc: format!("0x{:08X}", stream.key.ssrc),
+        src: stream.key.flow.source().socket_addr().to_string(),
+        dst: stream.key.flow.destination().socket_addr().to_string(),
+        payload_type: main,
+        codec: format.as_ref().map(|format| format.codec.clone()),
+        clock_rate,
+        packets: figures.packets,
+        lost: figures.lost(),
+        duplicates: figures.duplicates,
+        reordered: figures.reordered,
+        jitter_ms: figures.jitter_ms(clock_rate.unwrap_or(8_000)),
+        duration_ms: (figures.last_at - figures.first_at).as_millis(),
+        started_at: timestamp(figures.first_at),
+        ended_at: timestamp(figures.last_at),
+        lost_ours: 0,
+        use_: if stream.copy_of.is_some() { StreamUse::Copy } else { StreamUse::Counted },
+        reason: None,
+        copy_of: None,
+        continues: None,
+        formats: stream.uses().iter().map(|used| format_row(stream, used)).collect(),
+        speakers: Vec::new(),
+    }
+}
+
+fn format_row(stream: &Stream, used: &FormatUse) -> StreamFormat {
+    let format = stream.format(used.payload_type);
+    let basis = match format.as_ref().map(|format| format.basis) {
+        Some(Basis::Sdp) => "sdp",
+        Some(Basis::Static) => "static",
+        Some(Basis::Guessed) | None => "guessed",
+    };
+    StreamFormat {
+        at: timestamp(used.first_at),
+        payload_type: used.payload_type,
+        codec: format.as_ref().map(|format| format.codec.clone()),
+        clock_rate: format.as_ref().map(|format| format.clock_rate),
+        channels: format.as_ref().map(|format| format.channels),
+        ptime_ms: format.as_ref().and_then(|format| format.ptime_ms),
+        fmtp: format.and_then(|format| format.fmtp),
+        packets: used.packets,
+        basis: basis.into(),
+    }
+}
+
+/// Where each stream began and ended, and where its format changed.
+fn add_events(row: &mut Call, streams: &[Stream]) {
+    for (index, stream) in streams.iter().enumerate() {
+        let Ok(index) = u16::try_from(index) else { break };
+        let leg = stream.membership.and_then(|membership| membership.speaker);
+        let event = |at: Nanos, kind: CallEventKind, detail: Option<String>| CallEvent {
+            at: timestamp(at),
+            kind,
+            leg,
+            stream: Some(index),
+            by: None,
+            detail,
+        };
+        row.events.push(event(stream.figures.first_at, CallEventKind::MediaStart, None));
+        for used in stream.uses().iter().skip(1) {
+            let codec = stream.format(used.payload_type).map(|format| format.codec);
+            let is_speech = !matches!(codec.as_deref(), Some("telephone-event" | "CN"));
+            if is_speech {
+                let detail = codec.unwrap_or_else(|| format!("payload type {}", used.payload_type));
+                row.events.push(event(used.first_at, CallEventKind::Format, Some(detail)));
+            }
+        }
+        row.events.push(event(stream.figures.last_at, CallEventKind::MediaStop, None));
+    }
+    row.events.sort_by_key(|event| event.at);
+}
+
+/// What a listener must know of the call before playing it.
+fn add_marks(row: &mut Call) {
+    let speaking: Vec<u16> = row.streams.iter().filter_map(|stream| stream.leg).collect();
+    let sided = speaking.first().is_some_and(|first| speaking.iter().all(|leg| leg == first));
+    if row.answered_at.is_some() && sided {
+        add_mark(row, "one_sided");
+    }
+}
+
+/// Adds what mixing has found out: digits, gaps, what became of each stream. `ids` are the ids of
+/// the row's streams, in their order.
+pub(crate) fn add_audio(row: &mut Call, summary: &AudioSummary, ids: &[u32]) {
+    let index_of = |id: u32| ids.iter().position(|known| *known == id).and_then(|n| u16::try_from(n).ok());
+    for stream in &summary.streams {
+        let Some(entry) = index_of(stream.stream).and_then(|index| row.streams.get_mut(usize::from(index)))
+        else {
+            continue;
+        };
+        if entry.use_ == StreamUse::Copy {
+            continue;
+        }
+        let counts = &stream.counts;
+        if counts.encoded > 0 {
+            entry.use_ = StreamUse::Mixed;
+        } else if counts.undecodable > 0 {
+            entry.reason = Some("undecodable".into());
+        } else if counts.discarded > 0 {
+            let after_end = row.ended_at.is_some_and(|end| entry.started_at > end);
+            entry.reason = Some(if after_end { "after_end" } else { "not_answered" }.into());
+        }
+    }
+    for digit in &summary.digits {
+        let stream = index_of(digit.stream);
+        row.events.push(CallEvent {
+            at: timestamp(digit.at),
+            kind: CallEventKind::Dtmf,
+            leg: stream.and_then(|index| row.streams[usize::from(index)].leg),
+            stream,
+            by: None,
+            detail: Some(digit.digit.to_string()),
+        });
+    }
+    row.events.sort_by_key(|event| event.at);
+    for gap in &summary.gaps {
+        row.gaps.push(Gap {
+            recording: Some(0),
+            stream: gap.stream.and_then(index_of),
+            leg: gap.leg,
+            at_ms: gap.at_ms,
+            duration_ms: gap.duration_ms,
+            cause: gap.cause,
+        });
+    }
+    for mark in &summary.marks {
+        add_mark(row, mark.name());
+    }
+}
+
+/// Adds a mark once.
+pub(crate) fn add_mark(row: &mut Call, mark: &str) {
+    if !row.marks.iter().any(|known| known == mark) {
+        row.marks.push(mark.into());
+    }
+}
+
+pub(crate) fn kind_name(kind: MediaKind) -> &'static str {
+    match kind {
+        MediaKind::Audio => "audio",
+        MediaKind::Video => "video",
+        MediaKind::Image => "image",
+        MediaKind::Other => "message",
+    }
+}
+
+pub(crate) fn timestamp(at: Nanos) -> Timestamp {
+    Timestamp::from_nanos(at.0)
+}

@@ -1,0 +1,48 @@
+//! The media worker's loop: records from its lane until the capture core closes it.
+
+use std::time::{Duration, Instant};
+
+use nightjar_journal::{BlockReader, Next};
+
+use crate::media_worker::{Finished, MediaWorker};
+use crate::recording::RecordingTarget;
+
+/// First and longest sleep of a worker whose lane is empty.
+const NAPS: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(5));
+/// How often what is spooled is committed and dead blocks are let go.
+const COMMIT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Runs until the lane is closed and read to its end. `finished` gets each call when it is done.
+pub fn worker_loop<T: RecordingTarget>(
+    reader: &mut BlockReader,
+    worker: &mut MediaWorker<T>,
+    mut finished: impl FnMut(Finished),
+) {
+    let mut nap = NAPS.0;
+    let mut committed_at = Instant::now();
+    loop {
+        match reader.next() {
+            Next::Record(block, record) => {
+                nap = NAPS.0;
+                worker.handle_record(Some(block.sequence), &record);
+                if !worker.has_finished() {
+                    continue;
+                }
+                worker.take_finished().into_iter().for_each(&mut finished);
+            }
+            Next::Lost(packets) => worker.handle_lost(packets),
+            Next::Idle(_) => {
+                std::thread::sleep(nap);
+                nap = (nap * 2).min(NAPS.1);
+            }
+            Next::Closed => break,
+        }
+        if committed_at.elapsed() >= COMMIT_INTERVAL {
+            committed_at = Instant::now();
+            worker.commit();
+            // A call's packets are needed until it is stored: after a crash it is mixed again.
+            reader.keep_from(worker.oldest_block().unwrap_or_else(|| reader.position().sequence));
+        }
+    }
+    worker.take_finished().into_iter().for_each(finished);
+}

@@ -1,0 +1,180 @@
+//! Media without signalling, and signalling that explains it later.
+
+use nightjar_schema::{CallState, EndCause, LegRole, Protocol};
+use nightjar_signal::{AdoptedFlow, Output};
+use nightjar_wire::Nanos;
+
+use crate::scene::{By, Dialog, START, Scene, audio, end, flow};
+
+const A: &str = "10.0.0.1:4000";
+const B: &str = "10.0.0.2:5000";
+
+fn adoptions(scene: &Scene) -> Vec<(u16, Vec<AdoptedFlow>)> {
+    scene
+        .said
+        .iter()
+        .filter_map(|output| match output {
+            Output::Adopted { dialog, flows, .. } => Some((*dialog, flows.clone())),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn both_directions_are_one_call_that_ends_by_silence() {
+    let mut scene = Scene::new();
+    let call = scene.unsignalled(A, B, 1);
+    assert_eq!(scene.unsignalled(B, A, 2), call);
+    assert_eq!(scene.unsignalled(B, A, 3), call, "a new SSRC is no new call");
+    assert_eq!(scene.directory.unsignalled_speaker(call, flow(A, B)), Some(0));
+    assert_eq!(scene.directory.unsignalled_speaker(call, flow(B, A)), Some(1));
+    scene.talk_s(call, 100);
+    scene.wait_s(70);
+    let row = scene.closed()[0].clone();
+    assert_eq!(
+        (row.protocol, row.state, end(&row).0),
+        (Protocol::None, CallState::Incomplete, EndCause::MediaTimeout)
+    );
+    assert_eq!((row.marks, row.begun_before_capture), (vec!["no_signalling".to_owned()], true));
+    let legs: Vec<_> = row.legs.iter().map(|leg| (leg.role, leg.address.as_deref().unwrap())).collect();
+    assert_eq!(legs, [(LegRole::Unknown, "10.0.0.1"), (LegRole::Unknown, "10.0.0.2")]);
+    assert!(row.dialogs.is_empty() && row.call_ids.is_empty());
+    assert_ne!(scene.unsignalled(A, B, 1), call, "after its end it is another call");
+}
+
+#[test]
+fn the_first_packet_names_the_call_although_it_waited() {
+    let mut scene = Scene::new();
+    scene.wait_s(2);
+    let call = scene.directory.handle_unsignalled(START, flow(A, B), 1);
+    scene.collect();
+    assert!(matches!(scene.said[0], Output::Opened { at: START, .. }));
+    scene.wait_s(59);
+    assert!(scene.directory.row(call).is_some(), "the time-out runs from now");
+}
+
+#[test]
+fn ports_that_differ_by_direction_meet_when_only_one_call_lacks_the_other() {
+    let mut scene = Scene::new();
+    let call = scene.unsignalled(A, B, 1);
+    assert_eq!(scene.unsignalled("10.0.0.2:5002", "10.0.0.1:4002", 2), call);
+    assert_eq!(scene.directory.unsignalled_speaker(call, flow("10.0.0.2:5002", "10.0.0.1:4002")), Some(1));
+    let (two, three) = (
+        scene.unsignalled("10.0.0.1:6000", "10.0.0.2:7000", 3),
+        scene.unsignalled("10.0.0.1:6002", "10.0.0.2:7002", 4),
+    );
+    let four = scene.unsignalled("10.0.0.2:7004", "10.0.0.1:6004", 5);
+    let all = std::collections::BTreeSet::from([call, two, three, four]);
+    assert_eq!(all.len(), 4, "two candidates are none");
+}
+
+#[test]
+fn a_reinvite_explains_the_media_that_ran_before_it() {
+    let mut scene = Scene::new();
+    let call = scene.unsignalled(A, B, 1);
+    scene.unsignalled(B, A, 2);
+    let id = scene.directory.row(call).unwrap().id;
+    scene.talk_s(call, 20);
+    let dialog = Dialog::new("c1");
+    // The callee re-invites: it is taken for the caller, and so becomes the first leg.
+    scene.see(&dialog.request(By::Callee, "INVITE", 3).sdp(audio(B, "")));
+    let expected = vec![
+        AdoptedFlow { flow: flow(A, B), ssrc: 1, speaker: Some(1) },
+        AdoptedFlow { flow: flow(B, A), ssrc: 2, speaker: Some(0) },
+    ];
+    assert_eq!(adoptions(&scene), [(0, expected)]);
+    let adopted = scene.said.iter().position(|o| matches!(o, Output::Adopted { .. })).unwrap();
+    let bound = scene.said.iter().position(|o| matches!(o, Output::Bind(_))).unwrap();
+    assert!(adopted < bound);
+    scene.see(&dialog.response(By::Caller, "INVITE", 3, 200).sdp(audio(A, "")));
+    assert_eq!((scene.binding(A).call, scene.binding(B).receiver), (call, 0));
+    assert_eq!(scene.unsignalled(A, B, 9), call, "its flows still lead to it");
+    scene.hang_up(&dialog, By::Caller, 2);
+    let row = scene.only_row();
+    assert_eq!((row.id, row.protocol, row.state), (id, Protocol::Sip, CallState::Completed));
+    assert!(row.begun_before_capture && row.marks.is_empty());
+    assert_eq!((row.call_ids.len(), scene.opened().len()), (1, 1));
+}
+
+#[test]
+fn a_late_offer_explains_the_media_with_its_answer() {
+    let mut scene = Scene::new();
+    let call = scene.unsignalled(A, B, 1);
+    let dialog = Dialog::new("c1").between("10.0.9.1:5060", "10.0.9.2:5060");
+    scene.see(&dialog.request(By::Caller, "INVITE", 3));
+    assert!(adoptions(&scene).is_empty());
+    scene.see(&dialog.answer(3, 200).sdp(audio(B, "")));
+    assert_eq!(adoptions(&scene), [(0, vec![AdoptedFlow { flow: flow(A, B), ssrc: 1, speaker: Some(0) }])]);
+    assert_eq!((scene.opened().len(), scene.binding(B).call), (1, call));
+    scene.see(&dialog.ack(3).sdp(audio(A, "")));
+    assert_eq!(scene.bindings().len(), 2);
+    scene.end_capture();
+    assert_eq!(scene.closed().len(), 1);
+}
+
+#[test]
+fn an_invite_whose_media_flows_already_explains_it() {
+    let mut scene = Scene::new();
+    let call = scene.unsignalled(B, A, 1);
+    scene.talk_s(call, 3);
+    let dialog = Dialog::new("c1");
+    assert_eq!(scene.see(&dialog.invite(1).sdp(audio(A, ""))).opened(), [call]);
+    assert_eq!(adoptions(&scene), [(0, vec![AdoptedFlow { flow: flow(B, A), ssrc: 1, speaker: Some(1) }])]);
+    scene.see(&dialog.answer(1, 200).sdp(audio(B, ""))).see(&dialog.ack(1));
+    scene.hang_up(&dialog, By::Caller, 2);
+    let row = scene.only_row();
+    assert_eq!((row.state, row.status), (CallState::Completed, Some(200)));
+}
+
+#[test]
+fn an_invite_on_the_ports_of_media_that_has_stopped_is_another_call() {
+    let mut scene = Scene::new();
+    let call = scene.unsignalled(B, A, 1);
+    scene.wait_s(10);
+    scene.see(&Dialog::new("c1").invite(1).sdp(audio(A, "")));
+    assert!(adoptions(&scene).is_empty());
+    assert_ne!(scene.binding(A).call, call);
+}
+
+#[test]
+fn a_bye_between_the_same_hosts_ends_the_only_call_there() {
+    let mut scene = Scene::new();
+    let call = scene.unsignalled(A, B, 1);
+    scene.unsignalled(B, A, 2);
+    scene.talk_s(call, 5);
+    let dialog = Dialog::new("c1");
+    scene.hang_up(&dialog, By::Callee, 8);
+    assert_eq!(adoptions(&scene)[0].1.iter().map(|f| f.speaker).collect::<Vec<_>>(), [Some(1), Some(0)]);
+    let row = scene.only_row();
+    assert_eq!((row.state, end(&row)), (CallState::Completed, (EndCause::Bye, Some(0))));
+
+    let mut scene = Scene::new();
+    scene.unsignalled(A, B, 1);
+    scene.unsignalled("10.0.0.1:4002", "10.0.0.2:5002", 1);
+    scene.hang_up(&dialog, By::Callee, 8);
+    assert!(adoptions(&scene).is_empty(), "of two it could be either");
+    assert_eq!(scene.opened().len(), 3);
+}
+
+#[test]
+fn two_calls_without_signalling_that_could_be_meant_are_left_alone() {
+    let mut scene = Scene::new();
+    scene.unsignalled(A, B, 1);
+    scene.unsignalled("10.0.0.3:6000", A, 2);
+    scene.see(&Dialog::new("c1").request(By::Caller, "INVITE", 2).sdp(audio(A, "")));
+    assert!(adoptions(&scene).is_empty());
+    assert_eq!(scene.opened().len(), 3);
+}
+
+#[test]
+fn an_adopted_call_that_loses_its_bye_times_out_like_any_other() {
+    let mut scene = Scene::new();
+    let call = scene.unsignalled(A, B, 1);
+    scene.see(&Dialog::new("c1").request(By::Caller, "INVITE", 2).sdp(audio(A, "")));
+    scene.talk_s(call, 10);
+    scene.wait_s(70);
+    assert_eq!(end(scene.closed()[0]), (EndCause::MediaTimeout, None));
+    assert!(scene.bindings().is_empty());
+    assert_ne!(scene.unsignalled(A, B, 1), call);
+    assert!(scene.now > START + Nanos::from_secs(60));
+}

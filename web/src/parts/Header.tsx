@@ -1,0 +1,116 @@
+// The bar over every page: the mark, the site's figures, the live connection, who is signed in.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { api, ApiError, type CallSummary, type Session, type Summary } from '../api.ts';
+import type { Connection } from '../live.ts';
+import { useNow } from '../ticking.ts';
+import { ago } from '../time.ts';
+import { Icon, Mark } from './Icon.tsx';
+
+const EVERY_MS = 15_000;
+/** After live events the figures are asked for again, but not more often than this. */
+const AT_MOST_EVERY_MS = 1000;
+/** A sensor that has been silent for longer is reported. */
+const SENSOR_SILENT_MS = 90_000;
+
+interface HeaderProps {
+  session: Session;
+  connection: Connection;
+  lastCalls: readonly CallSummary[];
+  onSignOut: () => void;
+  onRefused: () => void;
+}
+
+export function Header({ session, connection, lastCalls, onSignOut, onRefused }: HeaderProps) {
+  const summary = useSummary(lastCalls, onRefused);
+  return (
+    <>
+      <header class="bar">
+        <a class="brand" href="/" aria-label="Nightjar, all calls">
+          <Mark />
+          <span class="brand-name">Nightjar</span>
+        </a>
+        <Figures summary={summary} />
+        <div class="who">
+          <span class="who-name" title={`Signed in as ${session.username} (${session.role})`}>
+            {session.username}
+          </span>
+          <button class="button quiet" onClick={onSignOut}>
+            Sign out
+          </button>
+        </div>
+      </header>
+      <div class="status" role="status">
+        {connection === 'lost' && (
+          <p class="toast">
+            <Icon name="offline" /> Connection lost. What you see may be out of date; reconnecting…
+          </p>
+        )}
+      </div>
+    </>
+  );
+}
+
+function Figures({ summary }: { summary: Summary | null }) {
+  if (!summary) return <dl class="figures" />;
+  const count = (n: number): string => n.toLocaleString('en-GB');
+  return (
+    <dl class="figures">
+      <div class={summary.live > 0 ? 'figure live' : 'figure'}>
+        <dt>Live</dt>
+        <dd>{count(summary.live)}</dd>
+      </div>
+      <div class="figure">
+        <dt>Today</dt>
+        <dd>{count(summary.today)}</dd>
+      </div>
+      <div class="figure wide">
+        <dt>Total</dt>
+        <dd>{count(summary.total)}</dd>
+      </div>
+      <Sensors sensors={summary.sensors} />
+    </dl>
+  );
+}
+
+function Sensors({ sensors }: { sensors: Summary['sensors'] }) {
+  const now = useNow();
+  const seen = (at: string | null): number => (at === null ? Number.POSITIVE_INFINITY : now - Date.parse(at));
+  const silent = sensors.filter((sensor) => seen(sensor.last_seen_at) > SENSOR_SILENT_MS);
+  const title = sensors
+    .map((sensor) => `${sensor.name}: ${sensor.last_seen_at ? ago(seen(sensor.last_seen_at)) : 'never seen'}`)
+    .join('\n');
+  const working = sensors.length - silent.length;
+  return (
+    <div class={silent.length > 0 || sensors.length === 0 ? 'figure sensors warn' : 'figure sensors'} title={title}>
+      <dt>{sensors.length === 1 ? 'Sensor' : 'Sensors'}</dt>
+      <dd>
+        {sensors.length === 0 ? 'none' : silent.length === 0 ? `${sensors.length === 1 ? '' : `${working} `}up` : `${working} of ${sensors.length} up`}
+      </dd>
+    </div>
+  );
+}
+
+/** The site's figures, asked for every few seconds while the page is seen, and soon after live events. */
+function useSummary(lastCalls: readonly CallSummary[], onRefused: () => void): Summary | null {
+  const [summary, setSummary] = useState<Summary | null>(null);
+  const askedAt = useRef(0);
+  const timer = useRef(0);
+
+  const ask = (afterMs: number): void => {
+    window.clearTimeout(timer.current);
+    timer.current = window.setTimeout(() => {
+      ask(EVERY_MS);
+      if (document.hidden) return;
+      askedAt.current = performance.now();
+      api.summary().then(setSummary, (error: ApiError) => {
+        if (error.status === 401) onRefused();
+      });
+    }, afterMs);
+  };
+  useEffect(() => {
+    const wait = AT_MOST_EVERY_MS - (performance.now() - askedAt.current);
+    ask(askedAt.current === 0 ? 0 : Math.max(wait, 0));
+  }, [lastCalls]);
+  useEffect(() => () => window.clearTimeout(timer.current), []);
+  return summary;
+}
