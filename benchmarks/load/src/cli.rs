@@ -1,6 +1,7 @@
 //! The command line.
 
 mod generate;
+mod play;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use nightjar_load::{BulkSound, scenarios};
@@ -17,6 +18,8 @@ struct Cli {
 enum Command {
     /// Writes a capture, and what a sensor should find in it beside it.
     Generate(generate::Generate),
+    /// Plays calls in real time into an interface.
+    Play(play::Play),
     /// Lists the named scenarios.
     List,
 }
@@ -42,6 +45,7 @@ impl From<Sound> for BulkSound {
 pub fn run() -> Result<(), String> {
     match Cli::parse().command {
         Command::Generate(options) => options.run(),
+        Command::Play(options) => options.run(),
         Command::List => {
             scenarios::all().for_each(|entry| println!("{:32} {}", entry.name, entry.about));
             Ok(())

@@ -22,7 +22,7 @@ use crate::signalling::write_script;
 pub(crate) type PlannedCalls = Box<dyn Iterator<Item = (Nanos, CallPlan)> + Send>;
 
 /// At most so many finished calls are listed; of a longer run the last ones.
-const MAX_LISTED_CALLS: usize = 100_000;
+const MAX_LISTED_CALLS: usize = 20_000;
 
 /// Something that an onlooker may want to print.
 #[derive(Clone, Debug)]
