@@ -1,3 +1,7 @@
 //! nightjar-control: the HTTP API, the database and the pages.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    nightjar_control::cli::main()
+}

@@ -1,48 +1,20 @@
 // Control's HTTP API as the pages use it: the shapes, one function per request, one error.
+import type { components } from './apiSchema.ts';
+
+type Schemas = components['schemas'];
 
 /** A party of a call; what is unknown is null. */
-export interface Party {
-  uri: string | null;
-  number: string | null;
-  name: string | null;
-}
-
-/** How a call went. Open: control may send a name that this version does not know. */
-export type CallState =
-  | 'active'
-  | 'completed'
-  | 'incomplete'
-  | 'cancelled'
-  | 'rejected'
-  | 'failed'
-  | (string & {});
-
-/** A call as a row of the list. */
-export interface CallSummary {
-  id: string;
-  protocol: string;
-  direction: string;
-  state: CallState;
-  status: number | null;
-  started_at: string;
-  answered_at: string | null;
-  ended_at: string | null;
-  duration_ms: number | null;
-  from: Party;
-  to: Party;
-  marks: string[];
-  has_audio: boolean;
-  recording_id: string | null;
-  gaps: number;
-  sensor: string | null;
-}
-
+export type Party = Schemas['PartySummary'];
+/** A call as a row of the list. Its state is open: control may send a name that this version does not know. */
+export type CallSummary = Schemas['CallSummary'];
 /** One page of the list. */
-export interface CallPage {
-  calls: CallSummary[];
-  next_cursor: string | null;
-  live: number;
-}
+export type CallPage = Schemas['CallList'];
+/** A recording's waveform: per channel, `points` values from 0 to 1. */
+export type Peaks = Schemas['PeaksBody'];
+/** The site's figures. */
+export type Summary = Schemas['Summary'];
+/** Who is signed in. */
+export type Session = Schemas['Identity'];
 
 export interface Leg extends Party {
   asserted_uri: string | null;
@@ -130,7 +102,7 @@ export interface Call {
   dialled: { uri: string | null; number: string | null };
   diversions: { uri: string | null; number: string | null; reason: string | null }[];
   headers: Record<string, string[]>;
-  state: CallState;
+  state: string;
   status: number | null;
   started_at: string;
   answered_at: string | null;
@@ -146,26 +118,6 @@ export interface Call {
   gaps: Gap[];
   events: CallEvent[];
   links: Link[];
-}
-
-/** A recording's waveform: per channel, `points` values from 0 to 1. */
-export interface Peaks {
-  channels: number;
-  duration_ms: number;
-  points: number;
-  peaks: number[][];
-}
-
-export interface Summary {
-  live: number;
-  today: number;
-  total: number;
-  sensors: { name: string; last_seen_at: string | null }[];
-}
-
-export interface Session {
-  username: string;
-  role: string;
 }
 
 /** Why a request failed: `status` is 0 when control could not be reached at all. */
@@ -222,7 +174,7 @@ async function refusal(response: Response): Promise<ApiError> {
   const retryAfter = Number.parseInt(response.headers.get('retry-after') ?? '', 10);
   const wait = Number.isNaN(retryAfter) ? null : retryAfter;
   try {
-    const { error } = (await response.json()) as { error: { code: string; message: string } };
+    const { error } = (await response.json()) as Schemas['ErrorBody'];
     return new ApiError(response.status, error.code, error.message, wait);
   } catch {
     return new ApiError(response.status, 'unexpected', `Nightjar answered with status ${response.status}.`, wait);

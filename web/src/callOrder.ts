@@ -92,31 +92,43 @@ export function withHeadings(calls: readonly CallSummary[], now: Date): Item[] {
   return items;
 }
 
+/** Lines and where each begins, px; `tops` has one entry more than there are lines: the end. */
+export interface Layout {
+  items: readonly Item[];
+  tops: readonly number[];
+}
+
 /**
- * How far the page must scroll so that what is being read stays where it is, px. The anchor is the first line in view
- * that keeps its group: a call that ends in this moment moves to another place, the lines around it do not.
+ * How far the page must scroll so that what is being read stays where it is, px. The anchor is the line that has the
+ * focus (`focused`, its key) while it is in view, else the first line in view that keeps its group: a call that ends in
+ * this moment moves to another place, the lines around it do not. The window shows `view.from` to `view.to`.
  */
-export function anchorShift(
-  before: readonly Item[],
-  beforeTops: readonly number[],
-  after: readonly Item[],
-  afterTops: readonly number[],
-  scrolled: number,
-): number {
-  if (scrolled <= 0) return 0;
-  const at = new Map(after.map((item, index) => [item.key, index]));
-  for (let index = firstVisible(beforeTops, scrolled); index < before.length; index += 1) {
-    const item = before[index];
+export function anchorShift(before: Layout, after: Layout, view: { from: number; to: number }, focused: string | null): number {
+  // At the top new calls are to be seen.
+  if (view.from <= 0) return 0;
+  const at = new Map(after.items.map((item, index) => [item.key, index]));
+  const shiftOf = (index: number): number | null => {
+    const item = before.items[index];
     const next = item && at.get(item.key);
-    const there = next === undefined ? undefined : after[next];
-    if (!item || next === undefined || !there) continue;
-    if (item.kind === 'call' && there.kind === 'call' && isLive(item.call) !== isLive(there.call)) continue;
-    return (afterTops[next] ?? 0) - (beforeTops[index] ?? 0);
+    const there = next === undefined ? undefined : after.items[next];
+    if (!item || next === undefined || !there) return null;
+    if (item.kind === 'call' && there.kind === 'call' && isLive(item.call) !== isLive(there.call)) return null;
+    return (after.tops[next] ?? 0) - (before.tops[index] ?? 0);
+  };
+  const first = firstVisible(before.tops, view.from);
+  const focusedIndex = focused === null ? -1 : before.items.findIndex((item) => item.key === focused);
+  if (focusedIndex >= first && (before.tops[focusedIndex] ?? 0) < view.to) {
+    const shift = shiftOf(focusedIndex);
+    if (shift !== null) return shift;
+  }
+  for (let index = first; index < before.items.length; index += 1) {
+    const shift = shiftOf(index);
+    if (shift !== null) return shift;
   }
   return 0;
 }
 
-/** The first line whose end lies below `scrolled`; `tops` has one entry more than there are lines. */
+/** The first line whose end lies below `scrolled`; `tops` as in a layout. */
 export function firstVisible(tops: readonly number[], scrolled: number): number {
   let low = 0;
   let high = Math.max(0, tops.length - 2);

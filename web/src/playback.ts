@@ -119,7 +119,9 @@ export class Playback {
 
   private hear(hearing: Hearing): void {
     this.update({ hearing });
-    this.applyGains();
+    const now = this.context?.currentTime ?? 0;
+    // A short ramp: a step would be heard as a click.
+    this.eachGain((node, gain) => node.gain.setTargetAtTime(gain, now, 0.01));
   }
 
   private play(): void {
@@ -148,14 +150,15 @@ export class Playback {
     );
     ears.connect(context.destination);
     this.context = context;
-    this.applyGains();
+    this.eachGain((node, gain) => (node.gain.value = gain));
   }
 
-  private applyGains(): void {
-    const now = this.context?.currentTime ?? 0;
+  private eachGain(set: (node: GainNode, gain: number) => void): void {
     earGains(this.channels, this.view.hearing).forEach((toEars, channel) => {
-      // A short ramp: a step would be heard as a click.
-      toEars.forEach((gain, ear) => this.gains[channel]?.[ear]?.gain.setTargetAtTime(gain, now, 0.01));
+      toEars.forEach((gain, ear) => {
+        const node = this.gains[channel]?.[ear];
+        if (node) set(node, gain);
+      });
     });
   }
 

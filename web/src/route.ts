@@ -5,7 +5,7 @@ export type Route = { page: 'calls' } | { page: 'call'; id: string } | { page: '
 
 /** The page that a path names. */
 export function routeOf(path: string): Route {
-  if (path === '/') return { page: 'calls' };
+  if (path === '/' || path === '/calls') return { page: 'calls' };
   const call = /^\/calls\/([^/]+)\/?$/.exec(path);
   if (!call?.[1]) return { page: 'none' };
   try {

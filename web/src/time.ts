@@ -58,7 +58,7 @@ export function dayName(at: Date, now: Date): string {
   return format.format(at).replace(',', '');
 }
 
-/** A day as a heading needs its date too when it is not said by its name. */
+/** A day without its year: `18 Nov`. */
 export function dayDate(at: Date): string {
   return new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' }).format(at);
 }

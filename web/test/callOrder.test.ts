@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CallSummary } from '../src/api.ts';
-import { anchorShift, compareInstants, firstVisible, merge, newer, order, withHeadings, withoutStaleLive, type Item } from '../src/callOrder.ts';
+import { anchorShift, compareInstants, firstVisible, merge, newer, order, withHeadings, withoutStaleLive, type Item, type Layout } from '../src/callOrder.ts';
 
 function call(id: string, minute: number, change: Partial<CallSummary> = {}): CallSummary {
   const party = { uri: null, number: null, name: null };
@@ -89,16 +89,30 @@ test('the first line in view is found by its end', () => {
   assert.equal(firstVisible([0], 5), 0);
 });
 
+const layout = (calls: readonly CallSummary[]): Layout => {
+  const items = calls.map(item);
+  return { items, tops: tops(items) };
+};
+const from = (top: number): { from: number; to: number } => ({ from: top, to: top + 200 });
+
 test('lines that come or go above the reader do not move what is being read', () => {
-  const before = [call('a', 5), call('b', 4), call('c', 3)].map(item);
-  const after = [call('x', 7), call('y', 6), call('a', 5), call('b', 4), call('c', 3)].map(item);
-  assert.equal(anchorShift(before, tops(before), after, tops(after), 50), 80);
-  assert.equal(anchorShift(after, tops(after), before, tops(before), 130), -80);
-  assert.equal(anchorShift(before, tops(before), after, tops(after), 0), 0, 'at the top new calls are to be seen');
+  const before = layout([call('a', 5), call('b', 4), call('c', 3)]);
+  const after = layout([call('x', 7), call('y', 6), call('a', 5), call('b', 4), call('c', 3)]);
+  assert.equal(anchorShift(before, after, from(50), null), 80);
+  assert.equal(anchorShift(after, before, from(130), null), -80);
+  assert.equal(anchorShift(before, after, from(0), null), 0, 'at the top new calls are to be seen');
 });
 
 test('a call that ends in view is no anchor: it moves, the lines around it stay', () => {
-  const before = [live('a', 1), live('b', 2), call('c', 3), call('d', 2)].map(item);
-  const after = [live('b', 2), call('c', 3), call('d', 2), call('a', 1)].map(item);
-  assert.equal(anchorShift(before, tops(before), after, tops(after), 10), -40);
+  const before = layout([live('a', 1), live('b', 2), call('c', 3), call('d', 2)]);
+  const after = layout([live('b', 2), call('c', 3), call('d', 2), call('a', 1)]);
+  assert.equal(anchorShift(before, after, from(10), null), -40);
+});
+
+test('the line that has the focus is the anchor while it is in view', () => {
+  const before = layout([live('a', 1), live('b', 2), call('c', 3), call('d', 2)]);
+  const after = layout([live('a', 1), call('c', 3), call('b', 2), call('d', 2)]);
+  assert.equal(anchorShift(before, after, from(10), null), 0, 'the first live call stays');
+  assert.equal(anchorShift(before, after, from(10), 'c'), -40);
+  assert.equal(anchorShift(before, after, { from: 10, to: 60 }, 'c'), 0, 'below the window it is not seen');
 });

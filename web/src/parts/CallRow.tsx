@@ -2,7 +2,7 @@
 import type { CallSummary, Party } from '../api.ts';
 import { isLive } from '../callOrder.ts';
 import { useNow } from '../ticking.ts';
-import { clock, dateTime, machineDuration, timeOfDay } from '../time.ts';
+import { clock, dateTime, dayDate, isoDay, machineDuration, timeOfDay } from '../time.ts';
 import { directionName, liveName, markName, partyDetail, partyTitle, stateName, statusWords } from '../words.ts';
 import { Icon, type IconName } from './Icon.tsx';
 
@@ -12,10 +12,12 @@ interface CallRowProps {
   rowIndex: number;
   /** This is the line that Tab reaches. */
   current: boolean;
+  /** The reader's date. */
+  today: string;
   onFocus: () => void;
 }
 
-export function CallRow({ call, top, rowIndex, current, onFocus }: CallRowProps) {
+export function CallRow({ call, top, rowIndex, current, today, onFocus }: CallRowProps) {
   const started = new Date(call.started_at);
   return (
     <div class="row call" role="row" aria-rowindex={rowIndex} style={{ transform: `translateY(${top}px)` }}>
@@ -24,12 +26,15 @@ export function CallRow({ call, top, rowIndex, current, onFocus }: CallRowProps)
       </span>
       <span class="cell started" role="gridcell">
         <time dateTime={call.started_at} title={dateTime(started)}>
+          {isoDay(started) !== today && <span class="day">{dayDate(started)} </span>}
           {timeOfDay(started)}
         </time>
       </span>
       <span class="cell from" role="gridcell">
-        <a href={`/calls/${encodeURIComponent(call.id)}`} tabIndex={current ? 0 : -1} onFocus={onFocus} aria-label={linkName(call)}>
+        <a href={`/calls/${encodeURIComponent(call.id)}`} tabIndex={current ? 0 : -1} onFocus={onFocus}>
+          <span class="unseen">Call from </span>
           <PartyText party={call.from} />
+          <span class="unseen"> to {partyTitle(call.to)}</span>
         </a>
       </span>
       <span class="cell to" role="gridcell">
@@ -44,10 +49,6 @@ export function CallRow({ call, top, rowIndex, current, onFocus }: CallRowProps)
       </span>
     </div>
   );
-}
-
-function linkName(call: CallSummary): string {
-  return `Call from ${partyTitle(call.from)} to ${partyTitle(call.to)}`;
 }
 
 export function StateBadge({ call }: { call: Pick<CallSummary, 'state' | 'answered_at' | 'protocol' | 'status'> }) {

@@ -19,9 +19,10 @@ export function CallRows({ feed, view }: { feed: CallFeed; view: FeedView }) {
   const narrow = useMedia(NARROW);
   const tops = useMemo(() => topsOf(items, narrow), [items, narrow]);
   const list = useRef<HTMLDivElement>(null);
-  const [from, to] = useWindow(list, tops);
+  const [from, to, first] = useWindow(list, tops);
+  // First the place, then the focus: giving the focus back looks at neither.
+  useAnchor(feed, items, tops, list);
   const [active, setActive] = useActive(feed, items, tops, list);
-  useAnchor(items, tops, list);
   useRestoredScroll(feed);
 
   const height = tops.at(-1) ?? 0;
@@ -38,13 +39,19 @@ export function CallRows({ feed, view }: { feed: CallFeed; view: FeedView }) {
   const drawn = drawnIndices(from, to, active, items.length);
   return (
     <div class="grid" role="grid" aria-label="Calls" aria-rowcount={view.more ? -1 : items.length + 1} onKeyDown={onKeyDown}>
-      <div role="rowgroup">
+      <div class="head-group" role="rowgroup">
         <div class="row head" role="row" aria-rowindex={1}>
-          {['State', 'Started', 'From', 'To', 'Duration', 'Notes'].map((title) => (
+          {['State', 'Started', 'From', 'To', 'Duration'].map((title) => (
             <span key={title} role="columnheader">
               {title}
             </span>
           ))}
+          <span role="columnheader">
+            Notes
+            <span class="day" aria-hidden="true">
+              {first > 0 && headingOver(items, first)}
+            </span>
+          </span>
         </div>
       </div>
       <div class="rows" role="rowgroup" ref={list} style={{ height: `${height}px` }} onPointerMove={() => feed.pointerMoved()}>
@@ -55,7 +62,7 @@ export function CallRows({ feed, view }: { feed: CallFeed; view: FeedView }) {
           return item.kind === 'heading' ? (
             <Heading key={item.key} item={item} {...place} />
           ) : (
-            <CallRow key={item.key} call={item.call} {...place} current={index === active} onFocus={() => setActive(index, 'keep')} />
+            <CallRow key={item.key} call={item.call} {...place} current={index === active} today={today} onFocus={() => setActive(index, 'keep')} />
           );
         })}
       </div>
@@ -112,15 +119,27 @@ function nearestCall(items: readonly Item[], from: number, step: number): number
   return null;
 }
 
-/** The first and one past the last line to draw. */
-function useWindow(list: { current: HTMLElement | null }, tops: readonly number[]): [number, number] {
-  const [range, setRange] = useState<[number, number]>([0, 30]);
+/** The title that the line at `index` stands under. */
+function headingOver(items: readonly Item[], index: number): string | null {
+  for (let at = index; at >= 0; at -= 1) {
+    const item = items[at];
+    if (item?.kind === 'heading') return item.title;
+  }
+  return null;
+}
+
+type Drawn = [from: number, to: number, first: number];
+
+/** The first and one past the last line to draw, and the first that is seen. */
+function useWindow(list: { current: HTMLElement | null }, tops: readonly number[]): Drawn {
+  const [range, setRange] = useState<Drawn>([0, 30, 0]);
   useLayoutEffect(() => {
     const look = (): void => {
       const scrolled = -(list.current?.getBoundingClientRect().top ?? 0);
       const from = firstVisible(tops, Math.max(0, scrolled - MARGIN));
       const to = firstVisible(tops, scrolled + window.innerHeight + MARGIN) + 1;
-      setRange((now) => (now[0] === from && now[1] === to ? now : [from, to]));
+      const first = firstVisible(tops, scrolled);
+      setRange((now) => (now[0] === from && now[1] === to && now[2] === first ? now : [from, to, first]));
     };
     look();
     window.addEventListener('scroll', look, { passive: true });
@@ -164,20 +183,21 @@ function useActive(feed: CallFeed, items: readonly Item[], tops: readonly number
 function scrollTo(list: HTMLElement | null, top: number, bottom: number): void {
   if (!list) return;
   const origin = list.getBoundingClientRect().top;
-  const header = 96;
+  const header = 40;
   if (origin + top < header) window.scrollBy(0, origin + top - header);
   else if (origin + bottom > window.innerHeight - 8) window.scrollBy(0, origin + bottom - window.innerHeight + 8);
 }
 
 /** Keeps what is being read where it is when lines come or go above it. */
-function useAnchor(items: readonly Item[], tops: readonly number[], list: { current: HTMLElement | null }): void {
+function useAnchor(feed: CallFeed, items: readonly Item[], tops: readonly number[], list: { current: HTMLElement | null }): void {
   const before = useRef({ items, tops });
+  const focused = list.current?.contains(document.activeElement) ? feed.activeCall : null;
   useLayoutEffect(() => {
     const was = before.current;
     before.current = { items, tops };
     if (was.items === items || !list.current) return;
-    const scrolled = -list.current.getBoundingClientRect().top;
-    const shift = anchorShift(was.items, was.tops, items, tops, scrolled);
+    const from = -list.current.getBoundingClientRect().top;
+    const shift = anchorShift(was, before.current, { from, to: from + window.innerHeight }, focused);
     if (shift !== 0) window.scrollBy(0, shift);
   }, [items, tops]);
 }

@@ -9,8 +9,8 @@ import { Icon, Mark } from './Icon.tsx';
 const EVERY_MS = 15_000;
 /** After live events the figures are asked for again, but not more often than this. */
 const AT_MOST_EVERY_MS = 1000;
-/** A sensor that has been silent for longer is reported. */
-const SENSOR_SILENT_MS = 90_000;
+/** A sensor that has delivered nothing for longer is pointed out: it may be down, or its site be asleep. */
+const SENSOR_QUIET_MS = 15 * 60_000;
 
 interface HeaderProps {
   session: Session;
@@ -74,20 +74,23 @@ function Figures({ summary }: { summary: Summary | null }) {
 
 function Sensors({ sensors }: { sensors: Summary['sensors'] }) {
   const now = useNow();
-  const seen = (at: string | null): number => (at === null ? Number.POSITIVE_INFINITY : now - Date.parse(at));
-  const silent = sensors.filter((sensor) => seen(sensor.last_seen_at) > SENSOR_SILENT_MS);
+  const silence = (at: string | null): number => (at === null ? Number.POSITIVE_INFINITY : now - Date.parse(at));
+  const quiet = sensors.filter((sensor) => silence(sensor.last_seen_at) > SENSOR_QUIET_MS).length;
   const title = sensors
-    .map((sensor) => `${sensor.name}: ${sensor.last_seen_at ? ago(seen(sensor.last_seen_at)) : 'never seen'}`)
+    .map(({ name, last_seen_at: at }) => `${name}: ${at ? `delivered ${ago(silence(at))}` : 'never delivered'}`)
     .join('\n');
-  const working = sensors.length - silent.length;
   return (
-    <div class={silent.length > 0 || sensors.length === 0 ? 'figure sensors warn' : 'figure sensors'} title={title}>
+    <div class={quiet > 0 || sensors.length === 0 ? 'figure sensors warn' : 'figure sensors'} title={title}>
       <dt>{sensors.length === 1 ? 'Sensor' : 'Sensors'}</dt>
-      <dd>
-        {sensors.length === 0 ? 'none' : silent.length === 0 ? `${sensors.length === 1 ? '' : `${working} `}up` : `${working} of ${sensors.length} up`}
-      </dd>
+      <dd>{sensorsInWords(sensors.length, quiet)}</dd>
     </div>
   );
+}
+
+function sensorsInWords(count: number, quiet: number): string {
+  if (count === 0) return 'none';
+  if (quiet === 0) return count === 1 ? 'up' : `${count} up`;
+  return count === 1 ? 'quiet' : `${quiet} of ${count} quiet`;
 }
 
 /** The site's figures, asked for every few seconds while the page is seen, and soon after live events. */

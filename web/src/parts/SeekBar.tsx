@@ -5,6 +5,8 @@ import { clusters, tickStep, type Marker, type Span } from '../timeline.ts';
 import { clock, words } from '../time.ts';
 import { eventName } from '../words.ts';
 
+/** Room for a label of the scale. */
+const LABEL_PX = 36;
 /** Width of a mark of one letter. */
 const MARK_PX = 20;
 
@@ -82,7 +84,9 @@ function clusterText(marks: readonly Marker[]): string {
 function Scale({ duration, width }: { duration: number; width: number }) {
   if (duration <= 0) return null;
   const step = tickStep(duration, Math.max(2, Math.floor(width / 72)));
-  const ticks = Array.from({ length: Math.floor(duration / step) + 1 }, (_, tick) => tick * step);
+  // A label that begins near the right end would be cut off.
+  const last = duration * (1 - LABEL_PX / Math.max(width, LABEL_PX));
+  const ticks = Array.from({ length: Math.floor(Math.max(last, 0) / step) + 1 }, (_, tick) => tick * step);
   return (
     <div class="scale" aria-hidden="true">
       {ticks.map((at) => (
