@@ -18,7 +18,9 @@ pub struct BulkPlan {
     pub calls: Option<u64>,
     /// Shortest and longest time from answer to BYE.
     pub talk: (Nanos, Nanos),
-    /// From one INVITE to the next.
+    /// So many calls begin within a second of each other, so that a run is soon busy.
+    pub burst: u64,
+    /// From one INVITE to the next after those.
     pub spacing: Nanos,
     /// What the legs say.
     pub sound: BulkSound,
@@ -48,12 +50,16 @@ pub enum Variety {
     Office,
 }
 
+/// Between the INVITEs of a [`BulkPlan::burst`].
+const BURST_SPACING: Nanos = Nanos::from_millis(700);
+
 impl BulkPlan {
     /// So many calls of one length, of which about `concurrent` go on at once.
     pub fn uniform(calls: u64, talk: Nanos, concurrent: u64) -> BulkPlan {
         BulkPlan {
             calls: Some(calls),
             talk: (talk, talk),
+            burst: 0,
             spacing: Nanos(talk.0 / concurrent.max(1)),
             sound: BulkSound::Speech,
             variety: Variety::Plain,
@@ -66,6 +72,7 @@ impl BulkPlan {
         BulkPlan {
             calls: None,
             talk: (Nanos::from_secs(8), Nanos::from_secs(40)),
+            burst: 0,
             spacing,
             sound: BulkSound::Speech,
             variety: Variety::Office,
@@ -73,12 +80,19 @@ impl BulkPlan {
         }
     }
 
+    /// [`BulkPlan::office`] with about `concurrent` calls at once, soon: they last 26 s on average.
+    pub fn busy_office(concurrent: u64) -> BulkPlan {
+        let spacing = Nanos(26_000_000_000 / concurrent.max(1));
+        BulkPlan { burst: concurrent.saturating_sub(1), ..BulkPlan::office(spacing) }
+    }
+
     pub(crate) fn calls(&self, seed: u64) -> impl Iterator<Item = (Nanos, CallPlan)> + Send + use<> {
         let plan = self.clone();
         let indices = 0..plan.calls.unwrap_or(u64::from(u32::MAX));
         indices.map(move |index| {
-            let offset = Nanos(plan.spacing.0.saturating_mul(index));
-            (offset, plan.call(seed, index as u32))
+            let in_burst = index.min(plan.burst);
+            let offset = in_burst * BURST_SPACING.0 + plan.spacing.0.saturating_mul(index - in_burst);
+            (Nanos(offset), plan.call(seed, index as u32))
         })
     }
 

@@ -16,6 +16,8 @@ use crate::impairment::{Fate, Impairment, Network};
 use crate::plan::{RtcpPlan, RtpChange};
 use crate::random::Random;
 use crate::rtcp::SenderReport;
+use crate::rtp_clock::RtpClock;
+use crate::rtp_packet::{Body, Packet, append_event, append_filler};
 use crate::sdp::{EVENT_PAYLOAD_TYPE, NOISE_PAYLOAD_TYPE, VIDEO_PAYLOAD_TYPE};
 use crate::stream_count::StreamCount;
 
@@ -59,7 +61,8 @@ pub(crate) struct RtpLeg {
     flows: Vec<(Flow, Flow)>,
     sources: Vec<Source>,
     streams: Vec<StreamCount>,
-    clock: Clock,
+    /// Its tick is the next packet's first.
+    clock: RtpClock,
     ssrc: u32,
     /// Sequence number of position 0, and the next position.
     sequence_base: u16,
@@ -72,35 +75,6 @@ pub(crate) struct RtpLeg {
     last_in_order: Nanos,
     next_report: Option<Nanos>,
     pending: Vec<Packet>,
-}
-
-/// The sender's RTP clock: ticks since its first sample, in capture time.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    epoch: Nanos,
-    rate: u64,
-    drift_ppm: i32,
-    /// The next packet's first tick.
-    tick: u64,
-}
-
-impl Clock {
-    fn ticks_per_second_million(&self) -> u128 {
-        u128::from(self.rate) * (1_000_000 + i128::from(self.drift_ppm)) as u128
-    }
-
-    fn time_of(&self, tick: u64) -> Nanos {
-        if self.drift_ppm == 0 {
-            return self.epoch + Nanos(tick * 1_000_000_000 / self.rate);
-        }
-        let nanos = u128::from(tick) * 1_000_000_000_000_000 / self.ticks_per_second_million();
-        self.epoch + Nanos(nanos as u64)
-    }
-
-    fn tick_at(&self, at: Nanos) -> u64 {
-        let nanos = u128::from((at - self.epoch).0);
-        (nanos * self.ticks_per_second_million() / 1_000_000_000_000_000) as u64
-    }
 }
 
 #[derive(Debug)]
@@ -120,29 +94,6 @@ struct Event {
     ends_sent: u8,
 }
 
-/// A packet under way.
-#[derive(Clone, Copy, Debug)]
-struct Packet {
-    at: Nanos,
-    position: u64,
-    sequence: u16,
-    timestamp: u32,
-    ssrc: u32,
-    marker: bool,
-    repeated: bool,
-    flow: usize,
-    stream: usize,
-    body: Body,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Body {
-    Audio { source: usize, tick: u64, at: Nanos, len: usize },
-    Event { digit: char, duration: u16, end: bool },
-    Noise,
-    Video { len: usize },
-}
-
 /// A sender's reports are this far apart.
 const REPORT_INTERVAL: Nanos = Nanos::from_secs(5);
 /// Consecutive packets of a sender are at least this far apart.
@@ -152,7 +103,7 @@ impl RtpLeg {
     pub fn new(script: LegScript, turns: Turns, mut random: Random, shop: &mut Workshop) -> RtpLeg {
         let network = Network::new(script.impairment, random.fork());
         let rate = if script.kind == StreamKind::Video { 90_000 } else { 8000 };
-        let clock = Clock { epoch: script.start, rate, drift_ppm: script.drift_ppm, tick: 0 };
+        let clock = RtpClock { epoch: script.start, rate, drift_ppm: script.drift_ppm, tick: 0 };
         let first_report = script.start + Nanos::from_millis(random.between(500, 2500));
         let mut leg = RtpLeg {
             changes: script.changes.iter().cloned().collect(),
@@ -434,11 +385,7 @@ impl RtpLeg {
             Body::Noise => NOISE_PAYLOAD_TYPE,
             Body::Video { .. } => VIDEO_PAYLOAD_TYPE,
         };
-        let mut header = [0x80, payload_type | u8::from(packet.marker) << 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        header[2..4].copy_from_slice(&packet.sequence.to_be_bytes());
-        header[4..8].copy_from_slice(&packet.timestamp.to_be_bytes());
-        header[8..12].copy_from_slice(&packet.ssrc.to_be_bytes());
-        out.bytes.extend_from_slice(&header);
+        packet.append_header(payload_type, &mut out.bytes);
         match packet.body {
             Body::Audio { source: index, tick, at, len } => {
                 let source = &self.sources[index];
@@ -447,8 +394,7 @@ impl RtpLeg {
             }
             Body::Event { digit, duration, end } => {
                 count.digit(digit, packet.timestamp);
-                let [high, low] = duration.to_be_bytes();
-                out.bytes.extend_from_slice(&[event_code(digit), u8::from(end) << 7 | 10, high, low]);
+                append_event(digit, duration, end, &mut out.bytes);
             }
             Body::Noise => out.bytes.push(60),
             Body::Video { len } => append_filler(len, &mut out.bytes),
@@ -476,31 +422,4 @@ impl RtpLeg {
         out.at = at;
         out.class = FrameClass::Rtcp;
     }
-}
-
-impl Body {
-    fn len(&self) -> usize {
-        match self {
-            Body::Audio { len, .. } | Body::Video { len } => *len,
-            Body::Event { .. } => 4,
-            Body::Noise => 1,
-        }
-    }
-}
-
-/// The event code of a digit (RFC 4733, 3.2).
-fn event_code(digit: char) -> u8 {
-    match digit {
-        '*' => 10,
-        '#' => 11,
-        'A'..='D' => digit as u8 - b'A' + 12,
-        _ => digit.to_digit(10).unwrap_or(0) as u8,
-    }
-}
-
-/// A video payload: one H.264 unit of filler data (RFC 6184, 5.6; type 12).
-fn append_filler(len: usize, out: &mut Vec<u8>) {
-    out.push(0x0c);
-    out.resize(out.len() + len.saturating_sub(2), 0xff);
-    out.push(0x80);
 }

@@ -79,3 +79,17 @@ pub fn find(name: &str, seed: u64) -> Option<Scenario> {
 pub fn by_name(name: &str, seed: u64) -> Scenario {
     find(name, seed).unwrap_or_else(|| panic!("no scenario is called {name}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        let names: BTreeSet<&str> = all().map(|entry| entry.name).collect();
+        assert_eq!(names.len(), all().count());
+        assert!(names.iter().all(|name| find(name, 1).is_some_and(|scenario| scenario.name() == *name)));
+        assert!(find("no-such-scenario", 1).is_none());
+    }
+}

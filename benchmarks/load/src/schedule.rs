@@ -22,7 +22,7 @@ use crate::signalling::write_script;
 pub(crate) type PlannedCalls = Box<dyn Iterator<Item = (Nanos, CallPlan)> + Send>;
 
 /// At most so many finished calls are listed; of a longer run the last ones.
-const MAX_LISTED_CALLS: usize = 100_000;
+const MAX_LISTED_CALLS: usize = 20_000;
 
 /// Something that an onlooker may want to print.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub enum Notice {
 pub struct FrameStream {
     name: String,
     seed: u64,
+    /// The seed and the name in one: scenarios of one seed share no Call-ID.
+    mixed_seed: u64,
     start: Nanos,
     link: LinkOptions,
     planned: Peekable<PlannedCalls>,
@@ -76,9 +78,11 @@ impl FrameStream {
         planned: PlannedCalls,
         noise: Option<NoisePlan>,
     ) -> FrameStream {
+        let mixed_seed = seed ^ fingerprint(name);
         FrameStream {
             name: name.to_owned(),
             seed,
+            mixed_seed,
             start,
             link,
             planned: planned.peekable(),
@@ -92,7 +96,7 @@ impl FrameStream {
             later_free: Vec::new(),
             later_made: 0,
             scratch: Vec::new(),
-            noise: noise.map(|plan| Noise::new(plan, start, Random::derive(seed, u64::MAX))),
+            noise: noise.map(|plan| Noise::new(plan, start, Random::derive(mixed_seed, u64::MAX))),
             ledger: Ledger::default(),
             finished: VecDeque::new(),
             not_listed: 0,
@@ -182,7 +186,7 @@ impl FrameStream {
             let Some((offset, plan)) = self.planned.next_if(due) else { return };
             let index = self.next_index;
             self.next_index += 1;
-            let random = Random::derive(self.seed, u64::from(index));
+            let random = Random::derive(self.mixed_seed, u64::from(index));
             let script = write_script(plan, index, start + offset, random);
             let call = ActiveCall::new(script, &mut self.shop);
             let slot = self.free.pop().unwrap_or_else(|| {
@@ -252,6 +256,12 @@ impl FrameStream {
             self.not_listed += 1;
         }
     }
+}
+
+/// FNV-1a of a name.
+fn fingerprint(name: &str) -> u64 {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 impl Iterator for FrameStream {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct SipStyle {
     /// Compact header names (RFC 3261, 7.3.3).
     pub compact: bool,
-    /// `From`, `To` and `Contact` folded over two lines (7.3.1).
+    /// `From` and `To` folded over two lines (7.3.1).
     pub folded: bool,
     /// Lines end with LF alone.
     pub bare_lf: bool,

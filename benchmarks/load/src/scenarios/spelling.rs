@@ -7,7 +7,7 @@ use crate::plan::SignallingPath;
 
 pub(super) const SCENARIOS: &[Entry] = &[
     Entry::one("compact-headers", "compact header names", |call| call.style.compact = true),
-    Entry::one("folded-headers", "From, To and Contact folded over two lines", |call| {
+    Entry::one("folded-headers", "From and To folded over two lines", |call| {
         call.style.folded = true;
     }),
     Entry::one("bare-lf", "lines end with LF alone", |call| call.style.bare_lf = true),

@@ -6,12 +6,12 @@ use nightjar_load::{Frame, Scenario, scenarios};
 use sha2::{Digest, Sha256};
 
 const GOLDEN: [(&str, &str); 6] = [
-    ("answered", "77324a3f83520b00"),
-    ("forked", "795331aa26976d59"),
-    ("impaired", "19c60cf22410be6b"),
-    ("mirror-copies-impaired", "db948aec4a25d0ea"),
-    ("noise", "c3daba7d48a362a2"),
-    ("office", "0874974b97ba70f7"),
+    ("answered", "ba7480a282c2d78a"),
+    ("forked", "fcbbf5c9c945d462"),
+    ("impaired", "1ff6f9e825e098d1"),
+    ("mirror-copies-impaired", "0e87b86eb21e5f16"),
+    ("noise", "e3cb2b43d7f5ba4f"),
+    ("office", "efa5532274b4fac8"),
 ];
 
 fn fingerprint(scenario: &Scenario) -> String {

@@ -2,6 +2,9 @@
 
 mod account;
 mod captures;
+mod command_line;
+mod dialogs;
 mod fingerprints;
 mod sound;
+mod streams;
 mod tshark;
