@@ -310,6 +310,7 @@ impl CallAudio {
         let place = FramePlace {
             at: timeline.next,
             position: timeline.position,
+            samples: samples as i64,
             deadline: nanos_at(timeline.next + FRAME) + self.config.late_after,
         };
         frame.begin(place.position, samples);

@@ -4,7 +4,7 @@
 use nightjar_codec::{AudioDecoder, Codec, Decoder};
 use nightjar_wire::Nanos;
 
-use crate::frame::{FRAME, FRAME_SAMPLES};
+use crate::frame::FRAME_SAMPLES;
 use crate::gaps::{GapLog, SampleGap};
 use crate::queue::{PacketQueue, QueuedPacket};
 
@@ -29,11 +29,18 @@ pub(crate) struct FramePlace {
     pub(crate) at: i64,
     /// Its first sample in the recording.
     pub(crate) position: u64,
+    /// How many there are: a whole frame, less at the recording's end.
+    pub(crate) samples: i64,
     /// Packets count for it when they came before this.
     pub(crate) deadline: Nanos,
 }
 
 impl FramePlace {
+    /// Behind its last sample on the grid.
+    fn end(self) -> i64 {
+        self.at + self.samples
+    }
+
     /// Where a sample of the grid lies in the recording.
     fn position_of(self, at: i64) -> u64 {
         self.position.saturating_add_signed(at - self.at)
@@ -87,7 +94,7 @@ impl Playout {
             if !self.is_idle() {
                 return played;
             }
-            let Some(packet) = queue.pop_before(frame.at + FRAME) else { return played };
+            let Some(packet) = queue.pop_before(frame.end()) else { return played };
             self.passed = self.passed.max(Some(packet.sequence));
             if let Some(gap) = self.gap_before(&packet, queue, frame, heard) {
                 gaps.push(gap);
@@ -101,13 +108,13 @@ impl Playout {
     fn play(&mut self, frame: FramePlace, plane: &mut [i16; FRAME_SAMPLES]) -> usize {
         let end = self.current_at + self.current.len() as i64;
         let from = self.current_at.max(frame.at);
-        let to = end.min(frame.at + FRAME);
+        let to = end.min(frame.end());
         if from < to {
             let source = (from - self.current_at) as usize..(to - self.current_at) as usize;
             let target = (from - frame.at) as usize..(to - frame.at) as usize;
             plane[target].copy_from_slice(&self.current[source]);
         }
-        if end <= frame.at + FRAME {
+        if end <= frame.end() {
             self.current.clear();
         }
         (to - from).max(0) as usize
@@ -192,6 +199,7 @@ fn resample(source: &[i16], out: &mut [i16]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::FRAME;
 
     const HEARD: Heard = Heard { stream: 7, leg: Some(1) };
 
@@ -213,7 +221,7 @@ mod tests {
         for frame in 0..count {
             let mut plane = [0; FRAME_SAMPLES];
             let at = 1000 + frame * FRAME;
-            let place = FramePlace { at, position: (at - 1000) as u64, deadline: Nanos::MAX };
+            let place = FramePlace { at, position: (at - 1000) as u64, samples: FRAME, deadline: Nanos::MAX };
             playout.render(queue, place, HEARD, &mut gaps, &mut plane);
             samples.extend_from_slice(&plane);
         }

@@ -103,10 +103,16 @@ pub struct CaptureCore<O> {
 impl<O: CoreOutput> CaptureCore<O> {
     /// A core without calls.
     pub fn new(config: CoreConfig, output: O) -> CaptureCore<O> {
+        CaptureCore::with_preroll(config, output, preroll::ARENA)
+    }
+
+    /// As [`CaptureCore::new`], with so many bytes for media that waits for its signalling; the
+    /// longest datagram (64 KiB) must fit.
+    pub fn with_preroll(config: CoreConfig, output: O, bytes: usize) -> CaptureCore<O> {
         CaptureCore {
             directory: Directory::new(config.signal.clone()),
             flows: FlowTable::new(config.limits),
-            preroll: Preroll::new(preroll::ARENA),
+            preroll: Preroll::new(bytes),
             reassembly: Reassembly::default(),
             ledger: Ledger::default(),
             output,

@@ -5,11 +5,13 @@ mod generated;
 mod image;
 mod recorder;
 mod script;
+mod show;
 mod targets;
 mod watch;
 mod world;
 
 pub use generated::write_seeds;
+pub use show::show;
 pub use targets::{TARGETS, Target, target};
 
 use targets::sip_config;

@@ -81,6 +81,9 @@ pub(crate) fn worker() -> MediaWorker<Memory> {
     MediaWorker::new(worker_config(), Memory::default())
 }
 
+/// Of the capture core's pre-roll: room for one datagram of any length, so that it is soon full.
+pub(crate) const PREROLL_BYTES: usize = 66_000;
+
 /// Blocks in memory.
 const BLOCKS: usize = 24;
 
@@ -142,7 +145,8 @@ impl Sensor {
             writers.push(writer);
             lanes.push((reader, worker));
         }
-        let core = CaptureCore::new(config, Journalled::new(writers, Unwatched, false));
+        let core =
+            CaptureCore::with_preroll(config, Journalled::new(writers, Unwatched, false), PREROLL_BYTES);
         let (files, rows) = (Rc::clone(files), BTreeMap::new());
         Sensor { core: Some(core), lanes, files, rows, journal: None, recorded: Recorded::default() }
     }

@@ -1,5 +1,5 @@
-//! Prints the list of targets, or writes the generated seeds: `nightjar-fuzz-seeds list`,
-//! `nightjar-fuzz-seeds write DIRECTORY`.
+//! Around the fuzzer: `nightjar-fuzz-seeds list` prints the targets, `write DIRECTORY` writes the generated seeds,
+//! `show TARGET FILE` prints the frames that an input of a scripted target plays.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,8 +24,18 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        ["show", target, file] => match std::fs::read(file) {
+            Ok(bytes) => {
+                print!("{}", nightjar_fuzz::show(target, &bytes));
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("cannot read {file}: {error}");
+                ExitCode::FAILURE
+            }
+        },
         _ => {
-            eprintln!("usage: nightjar-fuzz-seeds list | write DIRECTORY");
+            eprintln!("usage: nightjar-fuzz-seeds list | write DIRECTORY | show TARGET FILE");
             ExitCode::FAILURE
         }
     }

@@ -16,6 +16,7 @@ mod sip;
 mod snapshot;
 mod spool;
 
+pub(crate) use calls::frames as frames_of;
 pub(crate) use sip::config as sip_config;
 
 /// One target.

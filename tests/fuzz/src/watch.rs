@@ -18,12 +18,14 @@ pub(crate) struct Watch {
 struct OpenCall {
     id: Uuid,
     ended: bool,
+    /// It came from a snapshot, and may not have been announced before that was taken.
+    restored: bool,
 }
 
 impl Watch {
     /// A call that a snapshot has brought.
     pub(crate) fn restored(&mut self, call: CallKey, row: &Call) {
-        self.open.insert(call, OpenCall { id: row.id, ended: row.end.is_some() });
+        self.open.insert(call, OpenCall { id: row.id, ended: row.end.is_some(), restored: true });
     }
 
     /// Takes what the directory has to say; returns it.
@@ -51,8 +53,12 @@ impl Watch {
     fn check(&mut self, output: &Output) {
         match output {
             Output::Opened { call, id, .. } => {
-                let before = self.open.insert(*call, OpenCall { id: *id, ended: false });
-                assert!(before.is_none(), "a call is opened twice");
+                let opened = OpenCall { id: *id, ended: false, restored: false };
+                let before = self.open.insert(*call, opened);
+                assert!(
+                    before.is_none_or(|before| before.restored && before.id == *id),
+                    "a call is opened twice"
+                );
             }
             Output::Bind(binding) => {
                 self.known(binding.call, "bound");

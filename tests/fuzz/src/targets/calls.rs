@@ -24,7 +24,7 @@ struct Scene {
 }
 
 /// The frames of a script.
-pub(super) fn frames(bytes: &[u8]) -> Vec<MemoryFrame> {
+pub(crate) fn frames(bytes: &[u8]) -> Vec<MemoryFrame> {
     let mut script = Script::new(bytes);
     let mut scene =
         Scene { at: world::START, frames: Vec::new(), ip_id: 1, senders: [(65_500, u32::MAX - 800); 8] };

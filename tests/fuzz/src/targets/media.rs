@@ -104,6 +104,7 @@ fn read(bytes: &[u8]) -> Scene {
     // Each stream's sequence number and timestamp.
     let mut senders = [(65_530u16, u32::MAX - 480); 4];
     while !script.is_done() && scene.steps.len() < MAX_STEPS {
+        let before = at;
         let code = script.byte();
         let stream = u32::from(code & 3);
         let step = match code >> 2 & 7 {
@@ -130,7 +131,6 @@ fn read(bytes: &[u8]) -> Scene {
                 Step::Packet { at, stream, datagram: script.take(len).to_vec() }
             }
             5 => {
-                let before = at;
                 at = at.offset(world::STEPS_NANOS[usize::from(script.byte() & 15)]);
                 scene.steady &= at >= before;
                 Step::Advance(at)
@@ -141,7 +141,7 @@ fn read(bytes: &[u8]) -> Scene {
             }
             _ => Step::Advance(at),
         };
-        scene.span = scene.span + (at - scene.last_at);
+        scene.span = scene.span + (at - before);
         scene.last_at = scene.last_at.max(at);
         scene.steps.push(step);
     }

@@ -13,6 +13,7 @@ use nightjar_schema::{Call, EndCause};
 use nightjar_signal::SignalConfig;
 use nightjar_wire::{Nanos, Realm};
 
+use crate::recorder::PREROLL_BYTES;
 use crate::watch::check_row;
 
 /// Frames of one input at most: a compressed file may hold millions.
@@ -48,7 +49,7 @@ fn play(frames: &[MemoryFrame], batch: usize, depth: Depth, snapshots: Snapshots
     let limits = Limits { streams: 16, ..Limits::default() };
     let config = CoreConfig { depth, snapshots, signal, limits, realm: Realm(0) };
     let mut rows = Vec::new();
-    let mut core = CaptureCore::new(config, Analysed::new(|row| rows.push(row)));
+    let mut core = CaptureCore::with_preroll(config, Analysed::new(|row| rows.push(row)), PREROLL_BYTES);
     let mut source = MemorySource::frames(frames.to_vec(), batch);
     let stop = AtomicBool::new(false);
     let errors = capture_loop(&mut source, &mut core, &stop, AfterError::GoOn, |_, core| {
