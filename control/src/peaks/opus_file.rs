@@ -64,8 +64,8 @@ pub(super) fn peaks(path: &Path) -> Result<Peaks, PeaksError> {
     let head =
         read_head(&first.data).ok_or_else(|| PeaksError::Undecodable("not an Ogg Opus file".to_owned()))?;
     let serial = first.stream_serial();
-    let mut decoder =
-        MSDecoder::new(head.rate, head.streams, head.coupled, &head.mapping).map_err(undecodable)?;
+    let mut decoder = MSDecoder::new(head.rate, head.streams, head.coupled, &head.mapping)
+        .map_err(|error| undecodable(&error))?;
     let mut fold = Fold::new(head.channels, head.rate)?;
     let mut samples = vec![0.0; head.rate as usize * LONGEST_MS / 1_000 * head.channels];
     let mut skip = head.pre_skip * u64::from(head.rate) / GRANULE_RATE;
@@ -84,7 +84,8 @@ pub(super) fn peaks(path: &Path) -> Result<Peaks, PeaksError> {
         if packet.absgp_page() != u64::MAX {
             granule = packet.absgp_page();
         }
-        let frames = decoder.decode_float(&packet.data, &mut samples, false).map_err(undecodable)?;
+        let frames =
+            decoder.decode_float(&packet.data, &mut samples, false).map_err(|error| undecodable(&error))?;
         for frame in samples[..frames * head.channels].chunks_exact(head.channels) {
             match skip {
                 0 => fold.push(frame.iter().map(|sample| sample * head.gain))?,
@@ -123,7 +124,7 @@ fn read_head(packet: &[u8]) -> Option<Head> {
     })
 }
 
-fn undecodable(error: opus::Error) -> PeaksError {
+fn undecodable(error: &opus::Error) -> PeaksError {
     PeaksError::Undecodable(error.to_string())
 }
 

@@ -112,15 +112,23 @@ pub(super) async fn listed(
     connection: &mut SqliteConnection,
     row: &SqliteRow,
 ) -> Result<CallSummary, StoreError> {
-    let corrupt = |error: serde_json::Error| StoreError::Corrupt(error.to_string());
-    let summary: CallSummary = serde_json::from_str(row.try_get("summary")?).map_err(corrupt)?;
-    let audio = serde_json::from_str(row.try_get("audio")?).map_err(corrupt)?;
+    let summary: CallSummary =
+        serde_json::from_str(row.try_get("summary")?).map_err(|error| corrupt(&error))?;
+    let audio = serde_json::from_str(row.try_get("audio")?).map_err(|error| corrupt(&error))?;
     let sql = "SELECT id FROM recordings WHERE call = ? AND sensor = ? ORDER BY stored_at, id";
     let stored: Vec<Uuid> =
         sqlx::query_scalar(sql).bind(summary.id).bind(&summary.sensor).fetch_all(connection).await?;
     let outline =
         Outline { summary, audio, numbers: Vec::new(), parties: String::new(), identifiers: String::new() };
     Ok(outline.with_audio(&stored))
+}
+
+fn corrupt(error: &serde_json::Error) -> StoreError {
+    StoreError::Corrupt(format!(
+        "a call's summary, {:?} error in column {}",
+        error.classify(),
+        error.column()
+    ))
 }
 
 /// Takes one report; gives the call's number where its row changed.
@@ -174,7 +182,6 @@ async fn update(
 /// The columns that insert and update share, in their common order.
 fn arguments(report: &CallReport) -> Result<sqlx::sqlite::SqliteArguments, StoreError> {
     use sqlx::Arguments;
-    let corrupt = |error: serde_json::Error| StoreError::Corrupt(error.to_string());
     let encode = |error| StoreError::Database(sqlx::Error::Encode(error));
     let (summary, weight) = (&report.outline.summary, &report.precedence);
     let mut arguments = sqlx::sqlite::SqliteArguments::default();
@@ -185,8 +192,10 @@ fn arguments(report: &CallReport) -> Result<sqlx::sqlite::SqliteArguments, Store
     arguments.add(weight.stage().number()).map_err(encode)?;
     arguments.add(weight.at().0).map_err(encode)?;
     arguments.add(weight.event()).map_err(encode)?;
-    arguments.add(serde_json::to_string(summary).map_err(corrupt)?).map_err(encode)?;
-    arguments.add(serde_json::to_string(&report.outline.audio).map_err(corrupt)?).map_err(encode)?;
+    arguments.add(serde_json::to_string(summary).map_err(|error| corrupt(&error))?).map_err(encode)?;
+    arguments
+        .add(serde_json::to_string(&report.outline.audio).map_err(|error| corrupt(&error))?)
+        .map_err(encode)?;
     arguments.add(report.document.clone()).map_err(encode)?;
     Ok(arguments)
 }
