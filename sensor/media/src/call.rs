@@ -10,7 +10,7 @@ use crate::gaps::{AudioGap, GapLog};
 use crate::held::Held;
 use crate::playout::FramePlace;
 use crate::stream::{AudioStream, Rules};
-use crate::summary::{AudioSummary, Mark};
+use crate::summary::{AudioSummary, Mark, StreamCounts, StreamSummary};
 use crate::timeline::{Step, Timeline};
 use crate::{AudioConfig, ChannelLayout, Decision, Fate, StreamSpec};
 
@@ -20,7 +20,7 @@ const MAX_STREAMS: usize = 256;
 /// Most times in which no sensor ran that are told apart.
 const MAX_OUTAGES: usize = 64;
 
-/// A call's audio. About 8 KB with two streams of G.711.
+/// A call's audio. About 10 KB with two streams of G.711, most of it packets that wait.
 #[derive(Clone, Debug)]
 pub struct CallAudio {
     config: AudioConfig,
@@ -74,8 +74,10 @@ impl CallAudio {
     }
 
     /// The audio of a call of which an earlier run of the sensor has encoded `so_far.samples`
-    /// samples: the timeline goes on there. The streams are to be opened again. Packets whose place
-    /// lies before are [`Fate::Encoded`].
+    /// samples: the timeline goes on there. `so_far` is a [`progress`](CallAudio::progress) with
+    /// `samples` set back to what was kept. The streams are to be opened again. Packets may be read
+    /// again from any moment before; those whose place is encoded are [`Fate::Encoded`]. Counts
+    /// begin anew: each run's ledger is its own.
     pub fn resume(config: &AudioConfig, decision: Decision, so_far: AudioSummary) -> CallAudio {
         let mut call = CallAudio::new(config, decision);
         call.timeline = so_far.started_at.map(|at| {
@@ -83,7 +85,10 @@ impl CallAudio {
         });
         call.encoded_before = call.timeline.as_ref().map_or(i64::MIN, |timeline| timeline.next);
         call.digits = DigitLog::resume(so_far.digits.clone());
+        let samples = so_far.samples;
         call.earlier = so_far;
+        // What was lost behind that point is found again.
+        call.earlier.gaps.retain(|gap| gap.cause != GapCause::Wire || gap.at_ms * 8 < samples);
         call
     }
 
@@ -168,7 +173,8 @@ impl CallAudio {
         self.close_frames(watermark.max(jumped.unwrap_or(Nanos::ZERO)), sink);
     }
 
-    /// Ends the recording exactly at `end` and says what it came to.
+    /// Ends the recording exactly at `end` and says what it came to; later if frames beyond `end`
+    /// were given already. A call that was never answered is recorded with everything that was held.
     pub fn finish(&mut self, end: Nanos, sink: &mut impl FrameSink) -> AudioSummary {
         if self.decided.is_none() {
             self.decided = Some(Dialogs::All);
@@ -193,9 +199,13 @@ impl CallAudio {
 
     /// What it has come to so far.
     pub fn progress(&self) -> AudioSummary {
-        let position = |at: i64| self.timeline.as_ref().map_or(0, |timeline| position_on(timeline, at));
-        let outages: Vec<(u64, u64, GapCause)> =
-            self.outages.iter().map(|&(from, to, cause)| (position(from), position(to), cause)).collect();
+        let mut outages: Vec<(u64, u64, GapCause)> = Vec::new();
+        if let Some(timeline) = &self.timeline {
+            let position = |at| position_on(timeline, at);
+            outages
+                .extend(self.outages.iter().map(|&(from, to, cause)| (position(from), position(to), cause)));
+            outages.sort_unstable_by_key(|&(from, to, _)| (from, to));
+        }
         let (unlisted, unlisted_ms) = self.gaps.unlisted();
         let mut summary = AudioSummary {
             started_at: self.timeline.as_ref().map(|timeline| nanos_at(timeline.origin)),
@@ -211,7 +221,7 @@ impl CallAudio {
             ..AudioSummary::default()
         };
         summary.duration = Nanos(summary.samples * SAMPLE_NANOS as u64);
-        self.add_earlier_counts(&mut summary);
+        self.add_earlier_streams(&mut summary);
         summary.heard =
             summary.streams.iter().filter(|stream| stream.heard_samples > 0).map(|s| s.stream).collect();
         summary.channel_legs = self.channel_legs();
@@ -342,15 +352,16 @@ impl CallAudio {
         gaps
     }
 
-    fn add_earlier_counts(&self, summary: &mut AudioSummary) {
+    fn add_earlier_streams(&self, summary: &mut AudioSummary) {
         for earlier in &self.earlier.streams {
-            let Some(stream) = summary.streams.iter_mut().find(|stream| stream.stream == earlier.stream)
-            else {
-                summary.streams.push(earlier.clone());
-                continue;
-            };
-            stream.counts += earlier.counts;
-            stream.heard_samples += earlier.heard_samples;
+            match summary.streams.iter_mut().find(|stream| stream.stream == earlier.stream) {
+                Some(stream) => stream.heard_samples += earlier.heard_samples,
+                None => {
+                    summary
+                        .streams
+                        .push(StreamSummary { counts: StreamCounts::default(), ..earlier.clone() });
+                }
+            }
         }
     }
 
@@ -373,15 +384,18 @@ impl CallAudio {
         let mut sides: Vec<usize> = self
             .streams
             .iter()
-            .filter(|stream| stream.heard_samples > 0)
+            .filter(|stream| summary.heard.contains(&stream.spec.stream))
             .map(|stream| channel_of(&stream.spec, ChannelLayout::Stereo))
             .collect();
         sides.sort_unstable();
         sides.dedup();
+        let earlier = &self.earlier;
+        let both_earlier = !earlier.heard.is_empty() && !earlier.marks.contains(&Mark::OneSided);
         let mut marks = Vec::new();
-        marks.extend((sides.len() == 1).then_some(Mark::OneSided));
-        marks.extend((summary.counts().undecodable > 0).then_some(Mark::Undecodable));
-        let jumped = self.clock_jumped || self.earlier.marks.contains(&Mark::ClockJump);
+        marks.extend((sides.len() == 1 && !both_earlier).then_some(Mark::OneSided));
+        let undecodable = summary.counts().undecodable > 0 || earlier.marks.contains(&Mark::Undecodable);
+        marks.extend(undecodable.then_some(Mark::Undecodable));
+        let jumped = self.clock_jumped || earlier.marks.contains(&Mark::ClockJump);
         marks.extend(jumped.then_some(Mark::ClockJump));
         marks
     }
@@ -400,8 +414,8 @@ fn channel_of(spec: &StreamSpec, layout: ChannelLayout) -> usize {
     }
 }
 
-/// Where a sample of the grid lies in the recording; a rough place where time was skipped.
+/// Where a sample of the grid lies in the recording so far; a rough place where time was skipped.
 fn position_on(timeline: &Timeline, at: i64) -> u64 {
     let behind = timeline.next - at;
-    timeline.position.saturating_add_signed(-behind)
+    timeline.position.saturating_add_signed(-behind).min(timeline.position)
 }
