@@ -1,5 +1,6 @@
 //! The command line.
 
+mod compare;
 mod generate;
 mod play;
 
@@ -20,6 +21,8 @@ enum Command {
     Generate(generate::Generate),
     /// Plays calls in real time into an interface.
     Play(play::Play),
+    /// Holds what was offered against what a sensor and control say that they have.
+    Compare(compare::Compare),
     /// Lists the named scenarios.
     List,
 }
@@ -46,6 +49,7 @@ pub fn run() -> Result<(), String> {
     match Cli::parse().command {
         Command::Generate(options) => options.run(),
         Command::Play(options) => options.run(),
+        Command::Compare(options) => options.run(),
         Command::List => {
             scenarios::all().for_each(|entry| println!("{:32} {}", entry.name, entry.about));
             Ok(())
