@@ -189,9 +189,13 @@ impl Call {
         if !known.confirmed {
             known.confirmed = true;
             known.answered_at = seen;
-            known.status = status;
         }
-        if self.answered_by.is_some() {
+        known.status = status.or(known.status);
+        if let Some(answered_by) = self.answered_by {
+            // An ACK that overtook the 2xx told the answer, not its code.
+            if usize::from(answered_by) == dialog {
+                self.status = status.or(self.status);
+            }
             return;
         }
         self.answered_by = Some(dialog as u16);

@@ -159,7 +159,7 @@ fn take(scene: &mut Scene, step: &Step, copies: usize) {
 }
 
 /// How many test cases a property is tried with; PROPTEST_CASES asks for more.
-fn cases(few: u32) -> ProptestConfig {
+pub fn cases(few: u32) -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     ProptestConfig { cases: cases.unwrap_or(few), failure_persistence: None, ..ProptestConfig::default() }
 }
