@@ -127,7 +127,7 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
 
 fn message(kind: usize, cseq: u32, status: u16, who: u8, moved: bool) -> Option<Message> {
     let dialog = Dialog::new(&format!("c{}", who % 2)).with_to_tag(&format!("t{}", who / 2));
-    let by = if cseq % 2 == 0 { By::Caller } else { By::Callee };
+    let by = if cseq.is_multiple_of(2) { By::Caller } else { By::Callee };
     let sdp = audio(&format!("10.0.{who}.1:{}", 4000 + cseq), if moved { "a=sendonly\r\n" } else { "" });
     Some(match kind {
         0 => dialog.invite(cseq).sdp(sdp),
