@@ -31,6 +31,8 @@ enum Command {
 enum Sound {
     Speech,
     Tones,
+    /// 440 Hz from the caller, 660 Hz from the callee
+    TonePair,
     Clicks,
 }
 
@@ -39,6 +41,7 @@ impl From<Sound> for BulkSound {
         match sound {
             Sound::Speech => BulkSound::Speech,
             Sound::Tones => BulkSound::Tones,
+            Sound::TonePair => BulkSound::TonePair([440, 660]),
             Sound::Clicks => BulkSound::Clicks,
         }
     }

@@ -477,7 +477,7 @@ impl<O: CoreOutput> CaptureCore<O> {
             Output::Changed { call, at } => self.tell_changed(at, call),
             Output::Ended { call, at, cause, last_sign } => {
                 // Nobody hung up: what was last seen or heard ends the recording, not the timer.
-                let timed_out = matches!(cause, EndCause::MediaTimeout | EndCause::SessionTimer);
+                let timed_out = matches!(cause, EndCause::MediaTimeout | EndCause::SessionTimer | EndCause::SetupTimeout);
                 let ends_at = if timed_out { last_sign } else { at };
                 self.flows.end_call(call, at);
                 self.output.event(at, CoreEvent::Ended { call, at: ends_at });
