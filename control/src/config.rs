@@ -316,6 +316,20 @@ mod tests {
     }
 
     #[test]
+    fn the_example_is_valid_and_says_the_defaults() {
+        let text = include_str!("../control.example.toml");
+        let config = Config::parse(text, Path::new("/")).expect("it is what the documentation shows");
+        assert_eq!(config.limits, Limits::default());
+        assert_eq!((config.sensors.len(), config.sensors[0].name.as_str()), (1, "site-1"));
+        // What is commented out is valid as well, but for the files that it names.
+        let all =
+            text.replace("# [", "[").replace("# certificate", "certificate").replace("# key =", "key =");
+        let faults =
+            Config::parse(&all.replace("# url", "url"), Path::new("/")).expect_err("no such certificate");
+        assert!(faults.iter().all(|fault| fault.message.contains("cannot be read")), "{faults:#?}");
+    }
+
+    #[test]
     fn every_fault_is_named_at_once_with_its_line() {
         let text = "listen = \"localhost\"\n\
                     allow_plaintext = \"yes\"\n\

@@ -17,7 +17,7 @@ use futures_util::StreamExt;
 use hyper::body::{Frame, SizeHint};
 
 /// Most that is read of a body which nobody wanted.
-const MOST: usize = 16 << 20;
+const MOST: usize = 256 << 20;
 /// And for how long at most.
 const PATIENCE: Duration = Duration::from_secs(30);
 

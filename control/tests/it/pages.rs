@@ -40,7 +40,7 @@ fn every_answer_keeps_browsers_in_bounds() {
             "{path}"
         );
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
-        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "same-origin", "{path}");
         if path.starts_with("/api") {
             assert_eq!(answer.header("cache-control"), "no-store", "{path}");
         }

@@ -8,7 +8,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
-use super::{SqliteStore, search};
+use super::SqliteStore;
+use super::search::{self, Reach};
 use crate::phone;
 use crate::precedence::{Precedence, Stage};
 use crate::store::{CallFilter, CallPage, CallReport, Calls, Counts, Cursor, StoreError};
@@ -50,7 +51,14 @@ impl Calls for SqliteStore {
     ) -> Result<CallPage, StoreError> {
         let mut reader = self.readers.acquire().await?;
         // One more than asked for tells whether there is a next page.
-        let rows = search::page(filter, after, limit + 1).build().fetch_all(&mut *reader).await?;
+        let wanted = limit + 1;
+        let mut rows = Vec::new();
+        if search::is_for_text(filter) {
+            rows = search::page(filter, after, wanted, Reach::Newest).build().fetch_all(&mut *reader).await?;
+        }
+        if rows.len() < wanted as usize {
+            rows = search::page(filter, after, wanted, Reach::All).build().fetch_all(&mut *reader).await?;
+        }
         let shown = rows.len().min(limit as usize);
         let mut calls = Vec::with_capacity(shown);
         for row in &rows[..shown] {
