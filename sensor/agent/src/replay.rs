@@ -49,8 +49,7 @@ pub fn run(args: &Replay) -> Result<(), ReplayError> {
         Speed::Realtime => replay(args, Paced::realtime(source), out),
     }
     .map_err(ReplayError)?;
-    summary.wall_seconds = started.elapsed().as_secs_f64();
-    summary.cpu_seconds.total = cpu::process_seconds();
+    summary.set_process(started);
     if args.json {
         let json = serde_json::to_string(&summary).map_err(|error| ReplayError(error.to_string()))?;
         println!("{json}");

@@ -157,8 +157,7 @@ fn capture_with<S: PacketSource>(
     summary.set_calls(counts);
     summary.errors.extend(errors);
     summary.set_delivery(uploader.map(|uploader| uploader.drain(DRAIN)));
-    summary.wall_seconds = started.elapsed().as_secs_f64();
-    summary.cpu_seconds.total = cpu::process_seconds();
+    summary.set_process(started);
     report(&config.data_dir, &summary)
 }
 
