@@ -28,7 +28,7 @@ pub use event::CoreEvent;
 pub use journalled::{EventReader, Journalled, Told, Unwatched, Watcher};
 pub use ledger::{DROPPED, Dropped, IGNORED, Ignored, Ledger};
 pub use media_worker::{Finished, Keep, MediaWorker, OpenCalls, WorkerConfig};
-pub use recording::{NewFile, RecordingConfig, RecordingTarget};
+pub use recording::{NewFile, Part, RecordingConfig, RecordingTarget};
 pub use recovery::{Recovered, recover};
 pub use rows::InOrder;
 pub use worker_loop::worker_loop;

@@ -13,6 +13,10 @@ use crate::row::timestamp;
 
 /// Bytes that a call keeps in memory before they go to the spool.
 const SPILL_AFTER: usize = 8 << 10;
+/// The same where they go to a file of their own: it is opened for each part.
+const GROW_AFTER: usize = 64 << 10;
+/// Bytes of a WAV header, for which room is left.
+const WAV_HEADER: usize = 44;
 
 /// How recordings are made.
 #[derive(Clone, Debug)]
@@ -45,7 +49,7 @@ pub trait RecordingTarget {
     ///
     /// # Errors
     /// In plain words, when the disk refuses.
-    fn append(&mut self, call: Uuid, bytes: &[u8]) -> Result<(), String>;
+    fn append(&mut self, part: &Part<'_>) -> Result<(), String>;
 
     /// Makes the file: `header`, what was appended, `tail`; and forgets what was appended.
     ///
@@ -58,6 +62,19 @@ pub trait RecordingTarget {
 
     /// Makes what was appended durable; called a few times a second.
     fn commit(&mut self);
+}
+
+/// More of a recording in the making.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// Whose it is.
+    pub call: Uuid,
+    /// How the file will be packed.
+    pub container: Container,
+    /// Bytes of the header that will come last and stand first; 0 where there is none.
+    pub reserve: usize,
+    /// The bytes.
+    pub bytes: &'a [u8],
 }
 
 /// What a file is made of.
@@ -124,10 +141,15 @@ impl Recorder {
 
     /// Moves what has been encoded to the spool when it is much.
     pub(crate) fn spill<T: RecordingTarget>(&mut self, call: Uuid, target: &mut T) {
-        if self.bytes.len() < SPILL_AFTER || self.error.is_some() {
+        let container = self.config.container();
+        let (after, reserve) = match container {
+            Container::Opus => (SPILL_AFTER, 0),
+            Container::Wav => (GROW_AFTER, WAV_HEADER),
+        };
+        if self.bytes.len() < after || self.error.is_some() {
             return;
         }
-        match target.append(call, &self.bytes) {
+        match target.append(&Part { call, container, reserve, bytes: &self.bytes }) {
             Ok(()) => self.appended = true,
             Err(error) => self.error = Some(error),
         }
