@@ -3,7 +3,7 @@
 //! the capture clock: the same frames give the same calls at any speed.
 
 use nightjar_capture::RawFrame;
-use nightjar_flow::{FlowTable, Limits, Placement, Stream};
+use nightjar_flow::{FlowTable, Limits, Placement, RtcpPlacement, Stream};
 use nightjar_schema::{Call, EndCause};
 use nightjar_signal::{Directory, Output, SignalConfig};
 use nightjar_wire::{
@@ -345,15 +345,16 @@ impl<O: CoreOutput> CaptureCore<O> {
 
     fn handle_rtcp(&mut self, datagram: &Datagram<'_>) {
         let Datagram { at, src, dst, payload, frames, .. } = *datagram;
-        match self.flows.bindings().rtcp_call(FlowKey::new(src, dst), at) {
-            Some(_) if datagram.truncated && self.config.depth == Depth::Payload => {
+        match self.flows.handle_rtcp(at, FlowKey::new(src, dst), payload, datagram.ip_id) {
+            RtcpPlacement::Bound(_) if datagram.truncated && self.config.depth == Depth::Payload => {
                 self.ledger.drop(Dropped::Truncated, frames);
             }
-            Some(call) => {
+            RtcpPlacement::Bound(call) => {
                 let kept = self.output.rtcp(call, at, payload);
                 self.count_kept(kept, frames);
             }
-            None => self.ledger.ignore(Ignored::Rtcp, frames),
+            RtcpPlacement::MirrorCopy => self.ledger.ignore(Ignored::MirrorCopy, frames),
+            RtcpPlacement::Unknown => self.ledger.ignore(Ignored::Rtcp, frames),
         }
     }
 
