@@ -6,6 +6,7 @@
 mod bindings;
 mod figures;
 mod formats;
+mod recent_datagrams;
 mod stream;
 mod table;
 
@@ -13,4 +14,4 @@ pub use bindings::{BindingTable, Resolved};
 pub use figures::{Figures, Sequence};
 pub use formats::{FormatUse, static_format};
 pub use stream::{Membership, Stream, StreamFacts, StreamKey};
-pub use table::{FlowTable, Limits, Placement, Rebound};
+pub use table::{FlowTable, Limits, Placement, Rebound, RtcpPlacement};

@@ -7,7 +7,11 @@ use nightjar_wire::{Binding, CallKey, Endpoint, FlowKey, MediaKind, Nanos, RtpVi
 
 use crate::bindings::{BindingTable, Resolved};
 use crate::figures::Sequence;
+use crate::recent_datagrams::RecentDatagrams;
 use crate::stream::{Membership, Stream, StreamFacts, StreamKey};
+
+/// A stream on other ports goes on with the numbering of one that ended if so few are missing.
+const MOVED_WITHIN: i16 = 1_000;
 
 /// How often a stream says that media flows.
 const REPORT_INTERVAL: Nanos = Nanos::from_secs(1);
@@ -54,6 +58,17 @@ pub enum Placement {
     TableFull,
 }
 
+/// Where an RTCP datagram belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RtcpPlacement {
+    /// To a call.
+    Bound(CallKey),
+    /// The mirror showed it before.
+    MirrorCopy,
+    /// To no known call.
+    Unknown,
+}
+
 /// Streams by key and by call, and the bindings that explain them.
 #[derive(Debug)]
 pub struct FlowTable {
@@ -65,6 +80,7 @@ pub struct FlowTable {
     /// Waiting streams by either endpoint.
     waiting: HashMap<Endpoint, Vec<u32>, RandomState>,
     next_id: u32,
+    rtcp: RecentDatagrams,
 }
 
 impl FlowTable {
@@ -78,6 +94,7 @@ impl FlowTable {
             of_call: HashMap::default(),
             waiting: HashMap::default(),
             next_id: 0,
+            rtcp: RecentDatagrams::default(),
         }
     }
 
@@ -130,6 +147,21 @@ impl FlowTable {
                 None => Placement::Waiting { stream: id, opened: false },
             },
         }
+    }
+
+    /// Places one RTCP datagram.
+    pub fn handle_rtcp(
+        &mut self,
+        at: Nanos,
+        flow: FlowKey,
+        datagram: &[u8],
+        ip_id: Option<u16>,
+    ) -> RtcpPlacement {
+        let Some(call) = self.bindings.rtcp_call(flow, at) else { return RtcpPlacement::Unknown };
+        if self.rtcp.has_come(at, flow, datagram, ip_id) {
+            return RtcpPlacement::MirrorCopy;
+        }
+        RtcpPlacement::Bound(call)
     }
 
     /// The stream's call is over and the packet does not continue its numbers: a new binding of
@@ -322,19 +354,22 @@ impl FlowTable {
     }
 
     /// The stream that a joining one repeats (same SSRC and numbers by the same speaker on another
-    /// flow: a relay's two sides), and the one that it continues (same flow, new SSRC).
+    /// flow: a relay's two sides), and the one that it continues: the same flow with a new SSRC, or
+    /// the same SSRC and numbering on other ports, after a re-INVITE.
     fn relatives(&self, id: u32, membership: Membership) -> (Option<u32>, Option<u32>) {
         let Some(new) = self.streams.get(&id) else { return (None, None) };
         let (mut copy_of, mut continues) = (None, None);
         for old in self.streams_of(membership.call) {
             let same_speaker = old.membership.is_some_and(|m| m.speaker == membership.speaker);
-            let distance = new.figures.newest().since(old.figures.newest());
-            if old.key.ssrc == new.key.ssrc && old.key.flow != new.key.flow {
-                if same_speaker && distance.unsigned_abs() < 100 && old.copy_of.is_none() {
-                    copy_of = copy_of.or(Some(old.id));
-                }
-            } else if old.key.flow == new.key.flow {
+            if old.key.flow == new.key.flow {
                 continues = Some(old.id);
+            } else if old.key.ssrc == new.key.ssrc && same_speaker && old.copy_of.is_none() {
+                let ahead = new.figures.newest().since(old.figures.newest());
+                if new.figures.shares_numbers(&old.figures) {
+                    copy_of = copy_of.or(Some(old.id));
+                } else if ahead > 0 && ahead < MOVED_WITHIN {
+                    continues = Some(old.id);
+                }
             }
         }
         (copy_of, continues)
@@ -528,6 +563,47 @@ mod tests {
         send(&mut table, 2_000, a, relay_in, 1, 7);
         send(&mut table, 2_001, relay_out, b, 1, 7);
         assert_eq!(table.stream(1).unwrap().copy_of, Some(0));
+    }
+
+    #[test]
+    fn a_stream_that_moves_to_other_ports_is_no_copy() {
+        let mut table = FlowTable::new(OPEN);
+        let (a, b, moved) = (endpoint(1, 4000), endpoint(2, 6000), endpoint(1, 4004));
+        table.bind(binding(1, 0, 0, a, Some(b)));
+        send(&mut table, 2_000, b, a, 2, 1);
+        send(&mut table, 2_020, b, a, 2, 2);
+        table.bind(binding(1, 0, 0, moved, Some(b)));
+        send(&mut table, 2_040, b, moved, 2, 3);
+        let stream = table.stream(1).unwrap();
+        assert_eq!((stream.copy_of, stream.continues), (None, Some(0)));
+        // One that waited for its binding has some packets already.
+        let early = endpoint(1, 4008);
+        for seq in 4..7 {
+            send(&mut table, 2_060, endpoint(2, 6010), early, 2, seq);
+        }
+        table.bind(binding(1, 0, 0, early, None));
+        let stream = table.stream(2).unwrap();
+        assert_eq!((stream.copy_of, stream.continues), (None, Some(1)));
+    }
+
+    #[test]
+    fn an_rtcp_datagram_that_the_mirror_shows_twice_is_a_copy() {
+        let mut table = FlowTable::new(OPEN);
+        let (a, b) = (endpoint(1, 4000), endpoint(2, 6000));
+        table.bind(binding(1, 0, 0, a, Some(b)));
+        let flow = FlowKey::new(b.with_port(6001), a.with_port(4001));
+        let mut see = |at: u64, id, bytes: &[u8]| table.handle_rtcp(Nanos(at), flow, bytes, id);
+        let bound = RtcpPlacement::Bound(CallKey(1));
+        assert_eq!(see(2_000_000_000, Some(7), &[0x80, 200, 0, 0]), bound);
+        assert_eq!(see(2_000_040_000, Some(7), &[0x80, 200, 0, 0]), RtcpPlacement::MirrorCopy);
+        assert_eq!(see(2_000_080_000, Some(8), &[0x80, 200, 0, 0]), bound, "sent again by the sender");
+        assert_eq!(see(2_000_090_000, Some(8), &[0x80, 200, 0, 1]), bound);
+        assert_eq!(see(2_000_100_000, None, &[0x80, 201, 0, 0]), bound);
+        assert_eq!(see(2_000_140_000, None, &[0x80, 201, 0, 0]), RtcpPlacement::MirrorCopy);
+        assert_eq!(see(2_100_000_000, None, &[0x80, 201, 0, 0]), bound);
+        let elsewhere = FlowKey::new(endpoint(8, 8), endpoint(9, 9));
+        let nobody = table.handle_rtcp(Nanos(2_000_000_000), elsewhere, &[0x80, 200], None);
+        assert_eq!(nobody, RtcpPlacement::Unknown);
     }
 
     #[test]

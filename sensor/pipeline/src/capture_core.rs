@@ -3,7 +3,7 @@
 //! the capture clock: the same frames give the same calls at any speed.
 
 use nightjar_capture::RawFrame;
-use nightjar_flow::{FlowTable, Limits, Placement, Stream};
+use nightjar_flow::{FlowTable, Limits, Placement, RtcpPlacement, Stream};
 use nightjar_schema::{Call, EndCause};
 use nightjar_signal::{Directory, Output, SignalConfig};
 use nightjar_wire::{
@@ -345,15 +345,16 @@ impl<O: CoreOutput> CaptureCore<O> {
 
     fn handle_rtcp(&mut self, datagram: &Datagram<'_>) {
         let Datagram { at, src, dst, payload, frames, .. } = *datagram;
-        match self.flows.bindings().rtcp_call(FlowKey::new(src, dst), at) {
-            Some(_) if datagram.truncated && self.config.depth == Depth::Payload => {
+        match self.flows.handle_rtcp(at, FlowKey::new(src, dst), payload, datagram.ip_id) {
+            RtcpPlacement::Bound(_) if datagram.truncated && self.config.depth == Depth::Payload => {
                 self.ledger.drop(Dropped::Truncated, frames);
             }
-            Some(call) => {
+            RtcpPlacement::Bound(call) => {
                 let kept = self.output.rtcp(call, at, payload);
                 self.count_kept(kept, frames);
             }
-            None => self.ledger.ignore(Ignored::Rtcp, frames),
+            RtcpPlacement::MirrorCopy => self.ledger.ignore(Ignored::MirrorCopy, frames),
+            RtcpPlacement::Unknown => self.ledger.ignore(Ignored::Rtcp, frames),
         }
     }
 
@@ -477,7 +478,8 @@ impl<O: CoreOutput> CaptureCore<O> {
             Output::Changed { call, at } => self.tell_changed(at, call),
             Output::Ended { call, at, cause, last_sign } => {
                 // Nobody hung up: what was last seen or heard ends the recording, not the timer.
-                let timed_out = matches!(cause, EndCause::MediaTimeout | EndCause::SessionTimer | EndCause::SetupTimeout);
+                let timed_out =
+                    matches!(cause, EndCause::MediaTimeout | EndCause::SessionTimer | EndCause::SetupTimeout);
                 let ends_at = if timed_out { last_sign } else { at };
                 self.flows.end_call(call, at);
                 self.output.event(at, CoreEvent::Ended { call, at: ends_at });

@@ -36,7 +36,8 @@ impl DiskTarget {
             let mut out = self.store.begin(name)?;
             out.write_all(file.header).map_err(StoreError::at("write", &name.path()))?;
             let spooled = self.spool.assemble(file.call.as_u128(), &mut out);
-            spooled.map_err(|error| StoreError::at("assemble", &name.path())(std::io::Error::other(error)))?;
+            spooled
+                .map_err(|error| StoreError::at("assemble", &name.path())(std::io::Error::other(error)))?;
             out
         };
         out.write_all(file.tail).map_err(StoreError::at("write", &name.path()))?;
@@ -57,7 +58,9 @@ impl RecordingTarget for DiskTarget {
             return self.store.grow(&name, part.reserve, part.bytes).map_err(|error| error.to_string());
         }
         // After a crash a call is mixed again from the journal: the spool needs no resume state.
-        self.spool.append(part.call.as_u128(), Nanos::ZERO, &[], part.bytes).map_err(|error| error.to_string())
+        self.spool
+            .append(part.call.as_u128(), Nanos::ZERO, &[], part.bytes)
+            .map_err(|error| error.to_string())
     }
 
     fn store(&mut self, file: &NewFile<'_>) -> Result<StoredRecording, String> {

@@ -50,7 +50,6 @@ pub struct Finished {
 
 /// A call that the worker mixes.
 struct CallInProgress {
-    id: Uuid,
     audio: CallAudio,
     recorder: Recorder,
     /// The end of the recording, once signalling has said so.
@@ -209,9 +208,9 @@ impl<T: RecordingTarget> MediaWorker<T> {
         for (_, call) in self.calls.iter_mut().filter(|(key, _)| watermark.covers(**key)) {
             // Nothing after the end belongs to the recording.
             let until = call.ends_at.map_or(watermark.at, |end| end.min(watermark.at));
-            let mut sink = Encoding { recorder: &mut call.recorder, seconds: &mut self.encode_seconds };
+            let (target, seconds) = (&mut self.target, &mut self.encode_seconds);
+            let mut sink = Encoding { recorder: &mut call.recorder, target, seconds };
             call.audio.advance(until, &mut sink);
-            call.recorder.spill(call.id, &mut self.target);
         }
     }
 
@@ -241,7 +240,6 @@ impl<T: RecordingTarget> MediaWorker<T> {
         }
         let decision = if answered { Decision::Everything } else { Decision::Undecided };
         let call = CallInProgress {
-            id,
             audio: CallAudio::new(&self.config.audio, decision),
             recorder: Recorder::new(&self.config.recording, id),
             ends_at: None,
@@ -292,7 +290,8 @@ impl<T: RecordingTarget> MediaWorker<T> {
             self.owner.remove(stream);
         }
         let end = call.ends_at.unwrap_or(self.clock);
-        let mut sink = Encoding { recorder: &mut call.recorder, seconds: &mut self.encode_seconds };
+        let (target, seconds) = (&mut self.target, &mut self.encode_seconds);
+        let mut sink = Encoding { recorder: &mut call.recorder, target, seconds };
         let summary = call.audio.finish(end, &mut sink);
         self.count(&call, &summary);
         row::add_audio(&mut row, &summary, streams);
@@ -321,21 +320,22 @@ impl<T: RecordingTarget> MediaWorker<T> {
 }
 
 /// Encodes frames as they close, and estimates how long that takes.
-struct Encoding<'a> {
+struct Encoding<'a, T> {
     recorder: &'a mut Recorder,
+    target: &'a mut T,
     seconds: &'a mut f64,
 }
 
 /// Every so many frames one is timed and stands for all: the clock costs as much as a WAV frame.
 const TIMED: u64 = 16;
 
-impl FrameSink for Encoding<'_> {
+impl<T: RecordingTarget> FrameSink for Encoding<'_, T> {
     fn frame(&mut self, frame: &AudioFrame) {
-        if !(frame.position / frame.len as u64).is_multiple_of(TIMED) {
-            return self.recorder.frame(frame);
+        if !(frame.position / FRAME_SAMPLES as u64).is_multiple_of(TIMED) {
+            return self.recorder.frame(frame, self.target);
         }
         let started = Instant::now();
-        self.recorder.frame(frame);
+        self.recorder.frame(frame, self.target);
         *self.seconds += started.elapsed().as_secs_f64() * TIMED as f64;
     }
 }

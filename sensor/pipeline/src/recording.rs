@@ -97,6 +97,9 @@ pub struct NewFile<'a> {
 /// Takes a call's frames.
 pub(crate) struct Recorder {
     config: RecordingConfig,
+    /// The call's id, by which the target knows what was appended.
+    call: Uuid,
+    /// The recording's id.
     id: Uuid,
     /// Made with the first frame: most calls that fail never need one.
     encoder: Option<Encoder>,
@@ -116,6 +119,7 @@ impl Recorder {
     pub(crate) fn new(config: &RecordingConfig, call: Uuid) -> Recorder {
         Recorder {
             config: config.clone(),
+            call,
             id: recording_id(call, "audio", 0),
             encoder: None,
             bytes: Vec::new(),
@@ -127,33 +131,17 @@ impl Recorder {
         }
     }
 
-    /// Takes the next frame.
-    pub(crate) fn frame(&mut self, frame: &AudioFrame) {
+    /// Takes the next frame. What has been encoded moves to the spool when it is much: an hour on
+    /// hold comes in one go, and must not be in memory in one piece.
+    pub(crate) fn frame<T: RecordingTarget>(&mut self, frame: &AudioFrame, target: &mut T) {
         let channels = self.config.encoder.channels();
         if (0..channels.count()).all(|channel| !frame.heard(channel)) {
             self.silence += frame.len as u64;
             return;
         }
-        self.encode_silence(channels);
+        self.encode_silence(channels, target);
         self.heard = true;
-        self.encode(frame);
-    }
-
-    /// Moves what has been encoded to the spool when it is much.
-    pub(crate) fn spill<T: RecordingTarget>(&mut self, call: Uuid, target: &mut T) {
-        let container = self.config.container();
-        let (after, reserve) = match container {
-            Container::Opus => (SPILL_AFTER, 0),
-            Container::Wav => (GROW_AFTER, WAV_HEADER),
-        };
-        if self.bytes.len() < after || self.error.is_some() {
-            return;
-        }
-        match target.append(&Part { call, container, reserve, bytes: &self.bytes }) {
-            Ok(()) => self.appended = true,
-            Err(error) => self.error = Some(error),
-        }
-        self.bytes.clear();
+        self.encode(frame, target);
     }
 
     /// Ends the recording and adds it to the row; a call in which nothing was heard has none.
@@ -176,7 +164,7 @@ impl Recorder {
         let limit =
             ends_at.map_or(u64::MAX, |end| (end - started_at).0 / (1_000_000_000 / u64::from(SAMPLE_RATE)));
         self.silence = self.silence.min(limit.saturating_sub(self.samples));
-        self.encode_silence(self.config.encoder.channels());
+        self.encode_silence(self.config.encoder.channels(), target);
         let header = match &mut self.encoder {
             Some(encoder) => {
                 encoder.finish(&mut self.bytes);
@@ -227,17 +215,17 @@ impl Recorder {
         }
     }
 
-    fn encode_silence(&mut self, channels: ChannelLayout) {
+    fn encode_silence<T: RecordingTarget>(&mut self, channels: ChannelLayout, target: &mut T) {
         let mut frame = AudioFrame::silent(channels);
         while self.silence > 0 {
             frame.position = self.samples;
             frame.len = self.silence.min(FRAME_SAMPLES as u64) as usize;
             self.silence -= frame.len as u64;
-            self.encode(&frame);
+            self.encode(&frame, target);
         }
     }
 
-    fn encode(&mut self, frame: &AudioFrame) {
+    fn encode<T: RecordingTarget>(&mut self, frame: &AudioFrame, target: &mut T) {
         if self.encoder.is_none() && self.error.is_none() {
             // The Ogg stream's number: from the recording's id, so that it is the same each time.
             let serial = self.id.as_bytes()[12..].iter().fold(0, |n, byte| n << 8 | u32::from(*byte));
@@ -250,5 +238,25 @@ impl Recorder {
             encoder.frame(frame, &mut self.bytes);
             self.samples += frame.len as u64;
         }
+        self.spill(target);
+    }
+
+    fn spill<T: RecordingTarget>(&mut self, target: &mut T) {
+        let container = self.config.container();
+        let (after, reserve) = match container {
+            Container::Opus => (SPILL_AFTER, 0),
+            Container::Wav => (GROW_AFTER, WAV_HEADER),
+        };
+        if self.bytes.len() < after {
+            return;
+        }
+        if self.error.is_none() {
+            let part = Part { call: self.call, container, reserve, bytes: &self.bytes };
+            match target.append(&part) {
+                Ok(()) => self.appended = true,
+                Err(error) => self.error = Some(error),
+            }
+        }
+        self.bytes.clear();
     }
 }

@@ -16,6 +16,7 @@ pub(crate) fn add_streams(row: &mut Call, streams: &[Stream]) {
     }
     add_events(row, streams);
     add_marks(row);
+    begin_with_media(row);
 }
 
 fn stream_row(stream: &Stream) -> nightjar_schema::Stream {
@@ -99,6 +100,16 @@ fn add_events(row: &mut Call, streams: &[Stream]) {
     row.events.sort_by_key(|event| event.at);
 }
 
+/// A call that was on before the capture began was first seen by its media, which waited for the
+/// message that named them.
+fn begin_with_media(row: &mut Call) {
+    if row.begun_before_capture
+        && let Some(first) = row.streams.iter().map(|stream| stream.started_at).min()
+    {
+        row.started_at = row.started_at.min(first);
+    }
+}
+
 /// What a listener must know of the call before playing it.
 fn add_marks(row: &mut Call) {
     let speaking: Vec<u16> = row.streams.iter().filter_map(|stream| stream.leg).collect();
@@ -127,7 +138,12 @@ pub(crate) fn add_audio(row: &mut Call, summary: &AudioSummary, ids: &[u32]) {
             entry.reason = Some("undecodable".into());
         } else if counts.discarded > 0 {
             let after_end = row.ended_at.is_some_and(|end| entry.started_at > end);
-            entry.reason = Some(if after_end { "after_end" } else { "not_answered" }.into());
+            let reason = match entry.kind.as_str() {
+                "audio" if after_end => "after_end",
+                "audio" => "not_answered",
+                _ => "not_audio",
+            };
+            entry.reason = Some(reason.into());
         }
     }
     for digit in &summary.digits {
