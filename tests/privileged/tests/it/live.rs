@@ -78,14 +78,14 @@ fn assert_live_is_replay(name: &str) {
     assert!(stop(sensor).status.success());
     assert_ledger(&place.summary(), &expected);
 
-    let timeless = |rows: Vec<Call>| rows.into_iter().map(without_times).collect::<Vec<_>>();
-    let replayed = timeless(read_rows(&offline.join("calls.jsonl")));
-    assert_eq!(timeless(place.rows()), replayed, "{name}");
+    let timeless = |rows: &[Call]| rows.iter().map(without_times).collect::<Vec<_>>();
+    let replayed = timeless(&read_rows(&offline.join("calls.jsonl")));
+    assert_eq!(timeless(&place.rows()), replayed, "{name}");
     assert_eq!(replayed.len(), expected.calls.len(), "{name}");
 }
 
 /// What a row says apart from times, and from what hangs on them: ids, jitter, lengths.
-fn without_times(row: Call) -> String {
+fn without_times(row: &Call) -> String {
     let streams: Vec<_> = row
         .streams
         .iter()
