@@ -117,6 +117,8 @@ pub struct Summary {
     /// What became of recorded packets; absent where nothing is decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_packets: Option<AudioLedger>,
+    /// Packets of an earlier run whose calls went on in this one: `audio_packets` holds them too.
+    pub recovered_packets: u64,
     /// The calls.
     pub calls: u64,
     /// Calls by state.
@@ -215,6 +217,10 @@ impl Summary {
         }
         if packets.residual() != 0 {
             let _ = writeln!(text, "          UNACCOUNTED {:>10}", packets.residual());
+        }
+        if self.recovered_packets > 0 {
+            let _ =
+                writeln!(text, "          recovered   {:>10}   of an earlier run", self.recovered_packets);
         }
         if let Some(audio) = &self.audio_packets {
             let _ = writeln!(text, "audio     {audio}");

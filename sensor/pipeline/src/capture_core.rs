@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::event::CoreEvent;
 use crate::ledger::{Dropped, Ignored, Ledger};
+use crate::outage::Interrupted;
 use crate::preroll::{self, Evicted, Preroll};
 use crate::reassembly::{Outcome, Reassembly};
 use crate::recovery::Recovered;
@@ -80,6 +81,15 @@ pub trait CoreOutput {
     fn publish(&mut self, clock: Nanos, watermark: Nanos);
 }
 
+/// What became of the calls that an earlier run left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Those that go on.
+    pub ids: Vec<Uuid>,
+    /// Calls of which too little was left.
+    pub abandoned: u64,
+}
+
 /// One capture core with the signalling read in line.
 pub struct CaptureCore<O> {
     config: CoreConfig,
@@ -98,6 +108,8 @@ pub struct CaptureCore<O> {
     /// Rows closed so far.
     closed: u64,
     evicted: Vec<Evicted>,
+    /// Streams that an outage of the sensor has interrupted.
+    interrupted: Interrupted,
 }
 
 impl<O: CoreOutput> CaptureCore<O> {
@@ -115,22 +127,35 @@ impl<O: CoreOutput> CaptureCore<O> {
             due: Nanos::MAX,
             closed: 0,
             evicted: Vec::new(),
+            interrupted: Interrupted::default(),
             config,
         }
     }
 
-    /// Goes on with the calls that an earlier run left; returns their ids.
-    pub fn restore(&mut self, flows: FlowTable, found: Recovered) -> Vec<Uuid> {
+    /// Goes on with the calls that an earlier run left, capturing since `now`.
+    pub fn restore(&mut self, flows: FlowTable, found: Recovered, now: Nanos) -> Restored {
         self.flows = flows;
         self.closed = found.closed;
-        let mut ids = Vec::new();
-        for state in found.snapshots.values() {
-            // What cannot be read is another version's; its packets are in the journal still.
-            let Ok(call) = self.directory.restore(state) else { continue };
-            ids.extend(self.directory.row(call).map(|row| row.id));
+        let mut restored = Restored::default();
+        for call in found.open_calls() {
+            let state = found.snapshots.get(&call);
+            // A state that cannot be read is another version's, or was in the journal's lost end.
+            if state.is_some_and(|state| self.directory.restore(state).is_ok()) {
+                restored.ids.extend(self.directory.row(call).map(|row| row.id));
+                let from = found.last_at(call).min(now);
+                self.output.event(now, CoreEvent::Outage { call, from, to: now });
+            } else {
+                restored.abandoned += 1;
+                self.flows.close_call(call);
+                self.output.event(now, CoreEvent::Abandoned { call });
+            }
+        }
+        self.interrupted = found.interrupted;
+        for call in self.directory.open_calls() {
+            self.interrupted.handle_outage(call, &self.flows);
         }
         self.drain_directory();
-        ids
+        restored
     }
 
     /// The counters so far.
@@ -334,6 +359,7 @@ impl<O: CoreOutput> CaptureCore<O> {
                     self.directory.handle_media(at, call);
                     self.set_due();
                 }
+                self.interrupted.handle_packet(stream, rtp.sequence());
                 let kept = self.output.media(call, stream, at, payload);
                 self.count_kept(kept, frames);
             }
@@ -469,7 +495,7 @@ impl<O: CoreOutput> CaptureCore<O> {
                 rebound.joined.into_iter().for_each(|id| self.joined(id));
             }
             Output::Unbind { call, dialog, endpoint, until } => {
-                self.flows.unbind(call, dialog, endpoint, until)
+                self.flows.unbind(call, dialog, endpoint, until);
             }
             Output::Answered { call, dialog, at } => {
                 self.output.event(at, CoreEvent::Answered { call, dialog, at });
@@ -509,6 +535,9 @@ impl<O: CoreOutput> CaptureCore<O> {
     fn close(&mut self, call: CallKey, mut row: Box<Call>) {
         let streams: Vec<Stream> = self.flows.close_call(call);
         row::add_streams(&mut row, &streams);
+        for (entry, stream) in row.streams.iter_mut().zip(&streams) {
+            entry.lost_ours = self.interrupted.take(stream.id).min(entry.lost);
+        }
         let ids = streams.iter().map(|stream| stream.id).collect();
         let order = self.closed;
         self.closed += 1;

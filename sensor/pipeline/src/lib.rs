@@ -11,6 +11,7 @@ mod event;
 mod journalled;
 mod ledger;
 mod media_worker;
+mod outage;
 mod preroll;
 mod reassembly;
 mod recording;
@@ -21,7 +22,7 @@ mod worker_loop;
 
 pub use analysed::Analysed;
 pub use audio_ledger::{AudioLedger, Discarded};
-pub use capture_core::{CaptureCore, CoreConfig, CoreOutput, Depth, Kept, Snapshots};
+pub use capture_core::{CaptureCore, CoreConfig, CoreOutput, Depth, Kept, Restored, Snapshots};
 pub use capture_loop::{AfterError, capture_loop};
 pub use disk_target::DiskTarget;
 pub use event::CoreEvent;

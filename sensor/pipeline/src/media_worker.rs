@@ -7,7 +7,7 @@ use nightjar_journal::{Record, RecordKind};
 use nightjar_media::{
     AudioConfig, AudioFrame, AudioSummary, CallAudio, Decision, Fate, FrameSink, StreamSpec,
 };
-use nightjar_schema::{Call, StreamUse};
+use nightjar_schema::{Call, GapCause, StreamUse};
 use nightjar_wire::{CallKey, MediaKind, Nanos};
 use uuid::Uuid;
 
@@ -58,7 +58,7 @@ struct CallInProgress {
     copies: Vec<u32>,
     /// RTCP datagrams.
     rtcp: u64,
-    /// The journal block that its first record lies in; `None` for a call of an earlier run.
+    /// The journal block that its first record lies in; `None` while an earlier run's is read again.
     first_block: Option<u64>,
 }
 
@@ -158,7 +158,8 @@ impl<T: RecordingTarget> MediaWorker<T> {
         let mine: Vec<CallKey> = open.calls.keys().copied().filter(|key| key.0 % workers == index).collect();
         for key in mine {
             self.calls.extend(
-                open.calls.remove(&key).map(|call| (key, CallInProgress { first_block: None, ..call })),
+                // All that this run's lane will hold of it is needed, should there be another crash.
+                open.calls.remove(&key).map(|call| (key, CallInProgress { first_block: Some(0), ..call })),
             );
         }
         let calls = &self.calls;
@@ -181,13 +182,6 @@ impl<T: RecordingTarget> MediaWorker<T> {
                 Told::Watermark(watermark) => self.handle_watermark(watermark),
                 Told::Part | Told::Unreadable => {}
             },
-        }
-    }
-
-    /// Notes for all open calls that no sensor ran.
-    pub fn handle_outage(&mut self, from: Nanos, to: Nanos, cause: nightjar_schema::GapCause) {
-        for call in self.calls.values_mut() {
-            call.audio.note_outage(from, to, cause);
         }
     }
 
@@ -230,6 +224,12 @@ impl<T: RecordingTarget> MediaWorker<T> {
                 }
             }
             CoreEvent::Closed { call, order, row, streams } => self.close(call, order, row, &streams),
+            CoreEvent::Outage { call, from, to } => {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.audio.note_outage(from, to, GapCause::SensorDown);
+                }
+            }
+            CoreEvent::Abandoned { call } => self.abandon(call),
             CoreEvent::Snapshot { .. } => {}
         }
     }
@@ -297,6 +297,16 @@ impl<T: RecordingTarget> MediaWorker<T> {
         row::add_audio(&mut row, &summary, streams);
         let error = call.recorder.finish(&mut row, &summary, call.ends_at, &mut self.target).err();
         self.finished.push(Finished { order, row, error });
+    }
+
+    /// Forgets a call that nothing more will be heard of; its packets are counted.
+    fn abandon(&mut self, key: CallKey) {
+        let Some(mut call) = self.calls.remove(&key) else { return };
+        self.owner.retain(|_, owner| *owner != key);
+        let mut sink = Encoding { recorder: &mut call.recorder, seconds: &mut self.encode_seconds };
+        let summary = call.audio.finish(self.clock, &mut sink);
+        self.count(&call, &summary);
+        self.target.discard(call.id);
     }
 
     fn count(&mut self, call: &CallInProgress, summary: &AudioSummary) {

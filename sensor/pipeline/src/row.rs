@@ -2,8 +2,11 @@
 
 use nightjar_flow::{FormatUse, Stream};
 use nightjar_media::AudioSummary;
-use nightjar_schema::{Call, CallEvent, CallEventKind, Gap, StreamFormat, StreamUse, Timestamp};
+use nightjar_schema::{Call, CallEvent, CallEventKind, Gap, GapCause, StreamFormat, StreamUse, Timestamp};
 use nightjar_wire::{Basis, MediaKind, Nanos};
+
+/// The longest packet time there is, and some jitter.
+const LONGEST_EDGE_MS: u64 = 100;
 
 /// Adds the call's streams to its row, in order of opening.
 pub(crate) fn add_streams(row: &mut Call, streams: &[Stream]) {
@@ -168,8 +171,27 @@ pub(crate) fn add_audio(row: &mut Call, summary: &AudioSummary, ids: &[u32]) {
             cause: gap.cause,
         });
     }
+    attribute_edges(&mut row.gaps);
     for mark in &summary.marks {
         add_mark(row, mark.name());
+    }
+}
+
+/// A packet's part of the time line begins before an outage, or ends behind it: what is missing of
+/// a stream right beside the sensor's outage is the sensor's too.
+fn attribute_edges(gaps: &mut [Gap]) {
+    let outages: Vec<(u64, u64)> = gaps
+        .iter()
+        .filter(|gap| gap.cause == GapCause::SensorDown)
+        .map(|gap| (gap.at_ms, gap.at_ms + gap.duration_ms))
+        .collect();
+    let mut edges: Vec<&mut Gap> = gaps.iter_mut().filter(|gap| gap.cause == GapCause::Wire).collect();
+    for gap in edges.iter_mut().filter(|gap| gap.duration_ms <= LONGEST_EDGE_MS) {
+        let (from, to) = (gap.at_ms, gap.at_ms + gap.duration_ms);
+        // Both are rounded to whole milliseconds.
+        if outages.iter().any(|&(down, up)| to.abs_diff(down) <= 2 || from.abs_diff(up) <= 2) {
+            gap.cause = GapCause::SensorDown;
+        }
     }
 }
 
@@ -191,4 +213,32 @@ pub(crate) fn kind_name(kind: MediaKind) -> &'static str {
 
 pub(crate) fn timestamp(at: Nanos) -> Timestamp {
     Timestamp::from_nanos(at.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_beside_an_outage_is_the_sensors() {
+        let gap = |stream: Option<u16>, at_ms: u64, duration_ms: u64, cause| Gap {
+            recording: Some(0),
+            stream,
+            leg: None,
+            at_ms,
+            duration_ms,
+            cause,
+        };
+        let mut gaps = vec![
+            gap(Some(0), 500, 40, GapCause::Wire),
+            gap(Some(0), 980, 20, GapCause::Wire),
+            gap(Some(1), 400, 600, GapCause::Wire),
+            gap(None, 1000, 400, GapCause::SensorDown),
+            gap(Some(1), 1399, 15, GapCause::Wire),
+        ];
+        attribute_edges(&mut gaps);
+        let causes: Vec<GapCause> = gaps.iter().map(|gap| gap.cause).collect();
+        let (wire, ours) = (GapCause::Wire, GapCause::SensorDown);
+        assert_eq!(causes, [wire, ours, wire, ours, ours]);
+    }
 }

@@ -1,0 +1,4 @@
+//! Tests of the sensor as a process, with root: live capture, crashes, real SIP peers, refusals.
+
+mod live;
+mod shutdown;
