@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use nightjar_journal::{Record, RecordKind};
 use nightjar_media::{
-    AudioConfig, AudioFrame, AudioSummary, CallAudio, Decision, Fate, FrameSink, StreamSpec,
+    AudioConfig, AudioFrame, AudioSummary, CallAudio, Decision, FRAME_SAMPLES, Fate, FrameSink, StreamSpec,
 };
 use nightjar_schema::{Call, GapCause, StreamUse};
 use nightjar_wire::{CallKey, MediaKind, Nanos};
@@ -303,10 +303,11 @@ impl<T: RecordingTarget> MediaWorker<T> {
     fn abandon(&mut self, key: CallKey) {
         let Some(mut call) = self.calls.remove(&key) else { return };
         self.owner.retain(|_, owner| *owner != key);
-        let mut sink = Encoding { recorder: &mut call.recorder, seconds: &mut self.encode_seconds };
+        let (target, seconds) = (&mut self.target, &mut self.encode_seconds);
+        let mut sink = Encoding { recorder: &mut call.recorder, target, seconds };
         let summary = call.audio.finish(self.clock, &mut sink);
         self.count(&call, &summary);
-        self.target.discard(call.id);
+        self.target.discard(call.recorder.call());
     }
 
     fn count(&mut self, call: &CallInProgress, summary: &AudioSummary) {

@@ -131,6 +131,11 @@ impl Recorder {
         }
     }
 
+    /// Whose recording it is.
+    pub(crate) fn call(&self) -> Uuid {
+        self.call
+    }
+
     /// Takes the next frame. What has been encoded moves to the spool when it is much: an hour on
     /// hold comes in one go, and must not be in memory in one piece.
     pub(crate) fn frame<T: RecordingTarget>(&mut self, frame: &AudioFrame, target: &mut T) {
