@@ -12,6 +12,6 @@ mod table;
 
 pub use bindings::{BindingTable, Resolved};
 pub use figures::{Figures, Sequence};
-pub use formats::{FormatUse, static_format};
+pub use formats::FormatUse;
 pub use stream::{Membership, Stream, StreamFacts, StreamKey};
 pub use table::{FlowTable, Limits, Placement, Rebound, RtcpPlacement};
