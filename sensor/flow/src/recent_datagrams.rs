@@ -34,13 +34,7 @@ impl Default for RecentDatagrams {
 
 impl RecentDatagrams {
     /// Whether this very datagram has come before; it is remembered if not.
-    pub(crate) fn has_come(
-        &mut self,
-        at: Nanos,
-        flow: FlowKey,
-        datagram: &[u8],
-        ip_id: Option<u16>,
-    ) -> bool {
+    pub(crate) fn has_come(&mut self, at: Nanos, flow: FlowKey, datagram: &[u8], ip_id: Option<u16>) -> bool {
         let mut bytes = [0; COMPARED];
         let compared = datagram.len().min(COMPARED);
         bytes[..compared].copy_from_slice(&datagram[..compared]);
