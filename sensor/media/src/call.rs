@@ -29,6 +29,9 @@ pub struct CallAudio {
     held: Held,
     streams: Vec<AudioStream>,
     timeline: Option<Timeline>,
+    /// The caller is on the right, because it was heard there before anybody knew that it is the
+    /// caller.
+    mirrored: bool,
     /// Frames are closed up to this moment.
     watermark: Nanos,
     gaps: GapLog,
@@ -63,6 +66,7 @@ impl CallAudio {
             // Two parties are the rule; a growing vector would make room for four.
             streams: Vec::with_capacity(2),
             timeline: None,
+            mirrored: false,
             watermark: Nanos::ZERO,
             gaps: GapLog::default(),
             digits: DigitLog::default(),
@@ -92,12 +96,15 @@ impl CallAudio {
         call
     }
 
-    /// Makes a stream known. A number that is known already is described anew.
+    /// Makes a stream known. A number that is known already is described anew: who has been heard
+    /// stays on its channel, and its partner on the other.
     pub fn open_stream(&mut self, spec: StreamSpec) {
         if let Some(stream) = self.stream_mut(spec.stream) {
             stream.set_formats(spec.formats.clone());
             stream.set_use(spec.use_);
-            stream.spec = spec;
+            let heard_on = stream.heard_on;
+            stream.spec = spec.clone();
+            self.keep_channel(&spec, heard_on);
         } else if self.streams.len() < MAX_STREAMS {
             self.streams.push(AudioStream::new(spec));
         }
@@ -114,6 +121,8 @@ impl CallAudio {
     pub fn relabel(&mut self, stream: u32, leg: Option<u16>, receiver: Option<u16>) {
         if let Some(stream) = self.stream_mut(stream) {
             (stream.spec.leg, stream.spec.receiver) = (leg, receiver);
+            let (spec, heard_on) = (stream.spec.clone(), stream.heard_on);
+            self.keep_channel(&spec, heard_on);
         }
     }
 
@@ -229,6 +238,14 @@ impl CallAudio {
         summary
     }
 
+    /// A stream that has been heard got another place: the sides are exchanged rather than that a
+    /// party changes its channel within the recording.
+    fn keep_channel(&mut self, spec: &StreamSpec, heard_on: Option<usize>) {
+        if heard_on.is_some_and(|channel| channel != channel_of(spec, self.config.channels, self.mirrored)) {
+            self.mirrored = !self.mirrored;
+        }
+    }
+
     fn stream_mut(&mut self, stream: u32) -> Option<&mut AudioStream> {
         self.streams.iter_mut().find(|known| known.spec.stream == stream)
     }
@@ -325,11 +342,16 @@ impl CallAudio {
         frame.begin(place.position, samples);
         let end = place.at + samples as i64;
         let mut heard = false;
+        let (layout, mirrored) = (self.config.channels, self.mirrored);
         for stream in self.streams.iter_mut().filter(|stream| !stream.is_silent_before(end)) {
-            let channel = channel_of(&stream.spec, self.config.channels);
+            let channel = channel_of(&stream.spec, layout, mirrored);
+            let gaps = &mut self.gaps;
             frame.mix(channel, |plane| {
-                let played = stream.render(place, &mut self.gaps, plane);
+                let played = stream.render(place, gaps, plane);
                 heard |= played;
+                if played {
+                    stream.heard_on = Some(channel);
+                }
                 played
             });
         }
@@ -371,7 +393,7 @@ impl CallAudio {
             channel.extend_from_slice(earlier);
         }
         for stream in self.streams.iter().filter(|stream| stream.heard_samples > 0) {
-            legs[channel_of(&stream.spec, self.config.channels)].extend(stream.spec.leg);
+            legs[channel_of(&stream.spec, self.config.channels, self.mirrored)].extend(stream.spec.leg);
         }
         for channel in &mut legs {
             channel.sort_unstable();
@@ -385,7 +407,7 @@ impl CallAudio {
             .streams
             .iter()
             .filter(|stream| summary.heard.contains(&stream.spec.stream))
-            .map(|stream| channel_of(&stream.spec, ChannelLayout::Stereo))
+            .map(|stream| channel_of(&stream.spec, ChannelLayout::Stereo, false))
             .collect();
         sides.sort_unstable();
         sides.dedup();
@@ -401,17 +423,18 @@ impl CallAudio {
     }
 }
 
-/// The caller is heard left, all others right; an unnamed source where its listener's partner is.
-fn channel_of(spec: &StreamSpec, layout: ChannelLayout) -> usize {
+/// The caller is heard left, all others right, unless the sides are mirrored; an unnamed source
+/// where its listener's partner is.
+fn channel_of(spec: &StreamSpec, layout: ChannelLayout, mirrored: bool) -> usize {
     if layout == ChannelLayout::Mono {
         return 0;
     }
-    match (spec.leg, spec.receiver) {
-        (Some(0), _) => 0,
-        (Some(_), _) => 1,
-        (None, Some(0)) => 1,
-        (None, _) => 0,
-    }
+    let right = match (spec.leg, spec.receiver) {
+        (Some(0), _) => false,
+        (Some(_), _) | (None, Some(0)) => true,
+        (None, _) => false,
+    };
+    usize::from(right != mirrored)
 }
 
 /// Where a sample of the grid lies in the recording so far; a rough place where time was skipped.

@@ -503,10 +503,11 @@ impl<O: CoreOutput> CaptureCore<O> {
             }
             Output::Changed { call, at } => self.tell_changed(at, call),
             Output::Ended { call, at, cause, last_sign } => {
-                // Nobody hung up: what was last seen or heard ends the recording, not the timer.
-                let timed_out =
-                    matches!(cause, EndCause::MediaTimeout | EndCause::SessionTimer | EndCause::SetupTimeout);
-                let ends_at = if timed_out { last_sign } else { at };
+                // Nobody hung up: what was last seen or heard ends the recording, not the timer, and
+                // not the end of a capture that went on without the call.
+                let hung_up = matches!(cause, EndCause::Bye | EndCause::Cancel | EndCause::Rejected);
+                let heard = self.flows.streams_of(call).map(|stream| stream.figures.last_at).max();
+                let ends_at = if hung_up { at } else { heard.map_or(last_sign, |at| at.max(last_sign)) };
                 self.flows.end_call(call, at);
                 self.output.event(at, CoreEvent::Ended { call, at: ends_at });
                 self.tell_changed(at, call);

@@ -13,7 +13,7 @@ use nightjar_schema::{Call, Recording};
 use crate::sound::Sound;
 
 /// The seed of every scenario here.
-const SEED: u64 = 1;
+pub const SEED: u64 = 1;
 
 /// How a capture is replayed.
 #[derive(Clone, Copy, Debug)]

@@ -55,7 +55,7 @@ fn check_ledger(faults: &mut Faults, expected: &Expected, ledger: &Ledger) {
 }
 
 /// Whether the row is about this call: by Call-ID, without signalling by SSRC.
-fn is_of(row: &Call, call: &CallExpected) -> bool {
+pub fn is_of(row: &Call, call: &CallExpected) -> bool {
     match &call.call_id {
         Some(call_id) => row.call_ids.contains(call_id),
         None => row.streams.iter().any(|stream| {
@@ -127,7 +127,7 @@ fn key(stream: &Stream) -> String {
     format!("{} {} {}", stream.src, stream.dst, stream.ssrc.to_lowercase())
 }
 
-fn expected_key(stream: &StreamExpected) -> String {
+pub fn expected_key(stream: &StreamExpected) -> String {
     format!("{} {} {}", stream.src, stream.dst, stream.ssrc)
 }
 

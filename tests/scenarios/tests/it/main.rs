@@ -2,4 +2,5 @@
 //! replay, from the capture file to `calls.jsonl` and the recordings.
 
 mod account;
+mod heard;
 mod topics;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use nightjar_load::scenarios;
 use nightjar_scenarios::{Faults, replayed};
 
-use crate::account;
+use crate::{account, heard};
 
 const BEGINNINGS: &[&str] = &[
     "answered",
@@ -131,6 +131,7 @@ fn check(names: &[&str]) {
     for name in names {
         faults.scope(name);
         account::check(&mut faults, replayed(name));
+        heard::check(&mut faults, name, replayed(name));
     }
     faults.finish();
 }
