@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::row::timestamp;
 
 /// Bytes that a call keeps in memory before they go to the spool.
-const SPILL_AFTER: usize = 8 << 10;
+const SPILL_AFTER: usize = 2 << 10;
 /// The same where they go to a file of their own: it is opened for each part.
 const GROW_AFTER: usize = 64 << 10;
 /// Bytes of a WAV header, for which room is left.
