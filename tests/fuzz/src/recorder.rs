@@ -1,0 +1,212 @@
+//! The sensor inline, from frames to recordings that stay in memory: capture core, lanes, media workers.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use nightjar_capture::fakes::MemoryFrame;
+use nightjar_flow::Limits;
+use nightjar_journal::{BlockPool, BlockReader, LaneConfig, Next, Overflow, RecordHeader, lane};
+use nightjar_media::{AudioConfig, ChannelLayout, EncoderConfig};
+use nightjar_pipeline::{
+    AudioLedger, CaptureCore, CoreConfig, Depth, Journalled, Keep, Ledger, MediaWorker, NewFile, OpenCalls,
+    RecordingConfig, RecordingTarget, Snapshots, Unwatched, WorkerConfig,
+};
+use nightjar_schema::{Call, EndCause};
+use nightjar_signal::SignalConfig;
+use nightjar_store::StoredRecording;
+use nightjar_wire::{Nanos, Realm};
+use uuid::Uuid;
+
+use crate::image::RecordBytes;
+
+/// Finished files by path.
+pub(crate) type Files = Rc<RefCell<BTreeMap<String, Vec<u8>>>>;
+
+/// Keeps what it is given.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    spooled: BTreeMap<Uuid, Vec<u8>>,
+    files: Files,
+}
+
+impl Memory {
+    pub(crate) fn new(files: &Files) -> Memory {
+        Memory { spooled: BTreeMap::new(), files: Rc::clone(files) }
+    }
+}
+
+impl RecordingTarget for Memory {
+    fn append(&mut self, call: Uuid, bytes: &[u8]) -> Result<(), String> {
+        self.spooled.entry(call).or_default().extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn store(&mut self, file: &NewFile<'_>) -> Result<StoredRecording, String> {
+        let spooled = self.spooled.remove(&file.call).unwrap_or_default();
+        let bytes = [file.header, &spooled, file.tail].concat();
+        let path = format!("{}.{}", file.call, file.container.extension());
+        let stored =
+            StoredRecording { path: path.clone(), bytes: bytes.len() as u64, sha256: "0".repeat(64) };
+        let before = self.files.borrow_mut().insert(path, bytes);
+        assert!(before.is_none(), "a recording is written twice");
+        Ok(stored)
+    }
+
+    fn discard(&mut self, call: Uuid) {
+        self.spooled.remove(&call);
+    }
+
+    fn commit(&mut self) {}
+}
+
+/// Settings with limits that are reached soon.
+pub(crate) fn worker_config() -> WorkerConfig {
+    let channels = ChannelLayout::Stereo;
+    let audio = AudioConfig {
+        channels,
+        max_hold: 8 << 10,
+        max_silence: Nanos::from_secs(5),
+        ..AudioConfig::default()
+    };
+    WorkerConfig {
+        audio,
+        recording: RecordingConfig { encoder: EncoderConfig::Wav { channels } },
+        keep: Keep::Audio,
+    }
+}
+
+/// A worker without calls.
+pub(crate) fn worker() -> MediaWorker<Memory> {
+    MediaWorker::new(worker_config(), Memory::default())
+}
+
+/// Blocks in memory.
+const BLOCKS: usize = 24;
+
+thread_local! {
+    static POOL: BlockPool = BlockPool::new(BLOCKS);
+}
+
+/// What a capture has come to.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    /// Final rows in order of closing.
+    pub(crate) rows: Vec<Call>,
+    /// Recordings by path.
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+    /// The capture core's ledger.
+    pub(crate) ledger: Ledger,
+    /// What became of the recorded packets.
+    pub(crate) audio: AudioLedger,
+}
+
+/// A capture core and its media workers, inline: lanes, workers and what they have finished.
+pub(crate) struct Sensor {
+    core: Option<CaptureCore<Journalled<Unwatched>>>,
+    lanes: Vec<(BlockReader, MediaWorker<Memory>)>,
+    files: Files,
+    /// Rows by their number in order of closing.
+    rows: BTreeMap<u64, Call>,
+    /// Every record that the first lane's worker has read, when they are kept.
+    pub(crate) journal: Option<Vec<RecordBytes>>,
+    recorded: Recorded,
+}
+
+impl Sensor {
+    pub(crate) fn new(workers: u16, snapshots: Snapshots) -> Sensor {
+        Sensor::with_calls(workers, snapshots, &mut OpenCalls::default(), &Files::default())
+    }
+
+    /// A sensor whose workers go on with `open`.
+    pub(crate) fn with_calls(
+        workers: u16,
+        snapshots: Snapshots,
+        open: &mut OpenCalls,
+        files: &Files,
+    ) -> Sensor {
+        let signal = SignalConfig { sensor: "fuzz".to_owned(), max_calls: 8, ..SignalConfig::default() };
+        let limits = Limits { streams: 16, ..Limits::default() };
+        let config = CoreConfig { depth: Depth::Payload, snapshots, signal, limits, realm: Realm(0) };
+        let (mut writers, mut lanes) = (Vec::new(), Vec::new());
+        for index in 0..workers {
+            let lane_config = LaneConfig {
+                core: 0,
+                worker: index,
+                handover: BLOCKS / usize::from(workers),
+                overflow: Overflow::Shed,
+            };
+            let (writer, reader) = POOL.with(|pool| lane(pool, None, lane_config));
+            let mut worker = MediaWorker::new(worker_config(), Memory::new(files));
+            worker.adopt(open, u32::from(index), u32::from(workers));
+            writers.push(writer);
+            lanes.push((reader, worker));
+        }
+        let core = CaptureCore::new(config, Journalled::new(writers, Unwatched, false));
+        let (files, rows) = (Rc::clone(files), BTreeMap::new());
+        Sensor { core: Some(core), lanes, files, rows, journal: None, recorded: Recorded::default() }
+    }
+
+    /// The capture core.
+    pub(crate) fn core(&mut self) -> &mut CaptureCore<Journalled<Unwatched>> {
+        self.core.as_mut().expect("the core is there until the end")
+    }
+
+    /// Takes frames in batches; the workers follow each.
+    pub(crate) fn play(&mut self, frames: &[MemoryFrame], batch: usize) {
+        for frames in frames.chunks(batch) {
+            for frame in frames {
+                self.core().handle_frame(&frame.view());
+            }
+            self.core().end_batch(Nanos::ZERO);
+            assert_eq!(self.core().ledger().residual(), 0, "a frame is counted twice or not at all");
+            self.follow();
+        }
+    }
+
+    /// Ends the capture.
+    pub(crate) fn finish(mut self) -> Recorded {
+        let mut core = self.core.take().expect("the core is there until the end");
+        core.finish(EndCause::CaptureEnd);
+        core.end_batch(Nanos::ZERO);
+        self.recorded.ledger = core.ledger().clone();
+        let closed = core.closed_calls();
+        assert_eq!(core.output().lost_events(), 0);
+        drop(core);
+        self.follow();
+        let first = closed - self.rows.len() as u64;
+        assert!(self.rows.keys().copied().eq(first..closed), "a closed call without its row");
+        let mut recorded = self.recorded;
+        recorded.rows = self.rows.into_values().collect();
+        for (_, worker) in &self.lanes {
+            recorded.audio.add(worker.ledger());
+        }
+        assert_eq!((recorded.ledger.residual(), recorded.ledger.held), (0, 0));
+        recorded.files = self.files.take();
+        recorded
+    }
+
+    fn follow(&mut self) {
+        for (reader, worker) in &mut self.lanes {
+            loop {
+                match reader.next() {
+                    Next::Record(block, record) => {
+                        if let Some(journal) = &mut self.journal {
+                            let (header, bytes) = (record.header, record.bytes.to_vec());
+                            let RecordHeader { kind, stream, arrival, .. } = header;
+                            journal.push(RecordBytes { kind, stream, arrival, bytes });
+                        }
+                        worker.handle_record(Some(block.sequence), &record);
+                    }
+                    Next::Lost(packets) => worker.handle_lost(packets),
+                    Next::Idle(_) | Next::Closed => break,
+                }
+            }
+            for done in worker.take_finished() {
+                assert_eq!(done.error, None);
+                let before = self.rows.insert(done.order, *done.row);
+                assert!(before.is_none(), "two rows have one number");
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The scripts of `calls`, with a crash in the middle: the first bytes say after how many frames, and how many
+//! records had not reached the disk. Every call that the journal knows is there once in the end, under its id.
+
+use std::collections::BTreeSet;
+
+use nightjar_flow::{FlowTable, Limits};
+use nightjar_journal::RecordKind;
+use nightjar_pipeline::{CoreEvent, EventReader, Snapshots, Told, recover};
+use nightjar_schema::GapCause;
+use uuid::Uuid;
+
+use crate::image::{self, RecordBytes};
+use crate::recorder::{Files, Memory, Sensor, worker_config};
+use crate::script::Script;
+use crate::watch::check_row;
+
+pub(super) fn run(bytes: &[u8]) {
+    let mut script = Script::new(bytes);
+    let (cut, lost) = (usize::from(script.u16()), usize::from(script.byte()));
+    let frames = super::calls::frames(script.take(bytes.len()));
+    if frames.is_empty() {
+        return;
+    }
+    let (before, after) = frames.split_at(cut % frames.len());
+    let mut sensor = Sensor::new(1, Snapshots::OnChange);
+    sensor.journal = Some(Vec::new());
+    sensor.play(before, 4);
+    let mut records = sensor.journal.take().unwrap_or_default();
+    drop(sensor);
+    records.truncate(records.len().saturating_sub(lost));
+
+    let folder = image::empty_folder("restart");
+    let mut segment = image::segment_page(0, 0);
+    segment.extend(image::blocks(0, &records));
+    std::fs::write(folder.join("00000000.seg"), &segment).expect("a segment is written");
+
+    let files = Files::default();
+    let mut journal = nightjar_journal::recover(&folder).expect("the folder is there");
+    let mut flows = FlowTable::new(Limits { streams: 16, ..Limits::default() });
+    let mut worker = nightjar_pipeline::MediaWorker::new(worker_config(), Memory::new(&files));
+    let found = recover(&mut journal, &mut flows, &mut worker);
+    assert!(journal.dropped().is_empty() && found.unreadable == 0);
+    let now = after.first().map_or(found.last_at, |frame| frame.at);
+    worker.handle_outage(found.last_at, now, GapCause::SensorDown);
+    let mut ids: Vec<Uuid> = Vec::new();
+    for done in worker.take_finished() {
+        check_row(&done.row);
+        ids.push(done.row.id);
+    }
+    let mut open = worker.take_calls();
+    let mut sensor = Sensor::with_calls(2, Snapshots::OnChange, &mut open, &files);
+    let restored = sensor.core().restore(flows, found);
+    sensor.play(after, 4);
+    let recorded = sensor.finish();
+    for row in &recorded.rows {
+        check_row(row);
+        ids.push(row.id);
+    }
+    let unique: BTreeSet<Uuid> = ids.iter().copied().collect();
+    assert_eq!(unique.len(), ids.len(), "a call is there twice");
+    for id in restored.iter().chain(&opened(&records)) {
+        assert!(unique.contains(id), "a call that the journal knew is gone");
+    }
+}
+
+/// The ids of the calls that the journal has seen opened and, after that, described.
+fn opened(records: &[RecordBytes]) -> Vec<Uuid> {
+    let mut reader = EventReader::default();
+    let mut ids = Vec::new();
+    for record in records.iter().filter(|record| record.kind == RecordKind::Event) {
+        if let Told::Event(CoreEvent::Opened { id, .. }) = reader.handle_record(&record.bytes) {
+            ids.push(id);
+        }
+    }
+    ids
+}
