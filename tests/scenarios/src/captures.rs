@@ -16,8 +16,12 @@ pub struct OracleRow {
     pub file: String,
     /// Calls by INVITE dialogs.
     pub calls: Vec<OracleCall>,
-    /// RTP streams.
+    /// RTP streams, six of them at most.
     pub streams: Vec<OracleStream>,
+    /// How many there are.
+    pub stream_count: usize,
+    /// The packets of all of them.
+    pub packets: u64,
     /// No signalling: streams were found by their shape.
     pub heuristic: bool,
     /// Digits sent as telephone-events.
@@ -108,6 +112,8 @@ impl OracleRow {
             file: file.to_owned(),
             calls: bracketed(oracle, "call[").filter_map(OracleCall::parse).collect(),
             streams: bracketed(oracle, " [").filter_map(OracleStream::parse).collect(),
+            stream_count: number(oracle, "rtp_streams=") as usize,
+            packets: number(oracle, "rtp_pkts="),
             heuristic: oracle.contains("(heuristic)"),
             digits: oracle
                 .split_once("dtmf_rfc2833=\"")
@@ -125,6 +131,10 @@ fn bracketed<'a>(text: &'a str, open: &'a str) -> impl Iterator<Item = &'a str> 
 /// The value behind `name` and up to the next space.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.split(' ').find_map(|part| part.strip_prefix(name))
+}
+
+fn number(text: &str, name: &str) -> u64 {
+    field(text, name).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 impl OracleCall {
@@ -158,7 +168,8 @@ impl OracleStream {
             src: src.to_owned(),
             dst: dst.to_owned(),
             ssrc: format!("0x{ssrc}"),
-            codecs: codecs.split(", ").map(str::to_owned).collect(),
+            // By shape or by SDP, tshark has two names for one format.
+            codecs: codecs.split(", ").map(|codec| codec.replace("telephone-event", "rtpevent")).collect(),
             packets: rest.split(' ').next()?.parse().ok()?,
             lost: field(rest, "lost=")?.parse().ok()?,
         })

@@ -2,5 +2,6 @@
 //! replay, from the capture file to `calls.jsonl` and the recordings.
 
 mod account;
+mod captures;
 mod heard;
 mod topics;
