@@ -1,8 +1,9 @@
 //! Recordings on disk: those in the making in the worker's spool, finished ones in the store.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
-use nightjar_journal::Spool;
+use nightjar_journal::{Spool, SpooledCall};
 use nightjar_schema::Timestamp;
 use nightjar_store::{RecordingName, RecordingStore, StoredRecording};
 use nightjar_wire::Nanos;
@@ -51,6 +52,15 @@ impl RecordingTarget for DiskTarget {
 
     fn discard(&mut self, call: Uuid) {
         self.spool.forget(call.as_u128());
+    }
+
+    fn give_away(&mut self) -> Result<BTreeMap<Uuid, SpooledCall>, String> {
+        let calls = self.spool.give_away().map_err(|error| error.to_string())?;
+        Ok(calls.into_iter().map(|(call, spooled)| (Uuid::from_u128(call), spooled)).collect())
+    }
+
+    fn adopt(&mut self, call: Uuid, spooled: SpooledCall) {
+        self.spool.adopt(call.as_u128(), spooled);
     }
 
     fn commit(&mut self) {

@@ -40,7 +40,9 @@ impl Compare {
         let received = number(&summary["packets"]["received"], "received packets")?;
         println!();
         println!("packets  sent    {:>8}   received {received:>8}", offered.ledger.frames);
-        println!("calls    offered {calls_offered:>8}   recorded {recorded:>8}   stored in control {stored:>8}");
+        println!(
+            "calls    offered {calls_offered:>8}   recorded {recorded:>8}   stored in control {stored:>8}"
+        );
         let mut wrong = Vec::new();
         if calls_offered != recorded || recorded != stored {
             wrong.push("calls offered, recorded and stored differ".to_owned());
