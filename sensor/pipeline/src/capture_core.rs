@@ -151,8 +151,15 @@ impl<O: CoreOutput> CaptureCore<O> {
             }
         }
         self.interrupted = found.interrupted;
-        for call in self.directory.open_calls() {
+        self.directory.handle_time(now);
+        for call in self.directory.open_calls().collect::<Vec<_>>() {
             self.interrupted.handle_outage(call, &self.flows);
+            // A call's state was written before its media came: without them it would wait for
+            // hours for a BYE that fell into the outage.
+            let heard = self.flows.streams_of(call).map(|stream| stream.figures.last_at).max();
+            if let Some(at) = heard.filter(|at| *at > Nanos::ZERO) {
+                self.directory.handle_media(at, call);
+            }
         }
         self.drain_directory();
         restored

@@ -1,9 +1,9 @@
 //! Recordings on disk: those in the making in the worker's spool, finished ones in the store.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::Write;
 
-use nightjar_journal::Spool;
+use nightjar_journal::{Spool, SpooledCall};
 use nightjar_schema::Timestamp;
 use nightjar_store::{Container, RecordingName, RecordingStore, StoreError, StoredRecording};
 use nightjar_wire::Nanos;
@@ -16,19 +16,17 @@ use crate::recording::{NewFile, Part, RecordingTarget};
 pub struct DiskTarget {
     spool: Spool,
     store: RecordingStore,
-    /// Calls that grow in files of their own.
-    growing: BTreeSet<Uuid>,
 }
 
 impl DiskTarget {
     /// A target of one worker.
     pub fn new(spool: Spool, store: RecordingStore) -> DiskTarget {
-        DiskTarget { spool, store, growing: BTreeSet::new() }
+        DiskTarget { spool, store }
     }
 
-    fn write(&mut self, file: &NewFile<'_>) -> Result<StoredRecording, StoreError> {
+    fn write(&self, file: &NewFile<'_>) -> Result<StoredRecording, StoreError> {
         let name = name(file.call, file.container, file.started_at);
-        let mut out = if self.growing.remove(&file.call) {
+        let mut out = if self.store.has_grown(&name) {
             let mut out = self.store.resume(name)?;
             out.overwrite(0, file.header).map_err(StoreError::at("write", &name.path()))?;
             out
@@ -53,7 +51,6 @@ fn name(call: Uuid, container: Container, started_at: Nanos) -> RecordingName {
 impl RecordingTarget for DiskTarget {
     fn append(&mut self, part: &Part<'_>) -> Result<(), String> {
         if part.reserve > 0 {
-            self.growing.insert(part.call);
             let name = name(part.call, part.container, Nanos::ZERO);
             return self.store.grow(&name, part.reserve, part.bytes).map_err(|error| error.to_string());
         }
@@ -71,9 +68,16 @@ impl RecordingTarget for DiskTarget {
 
     fn discard(&mut self, call: Uuid) {
         self.spool.forget(call.as_u128());
-        if self.growing.remove(&call) {
-            self.store.discard(&name(call, Container::Wav, Nanos::ZERO));
-        }
+        self.store.discard(&name(call, Container::Wav, Nanos::ZERO));
+    }
+
+    fn give_away(&mut self) -> Result<BTreeMap<Uuid, SpooledCall>, String> {
+        let calls = self.spool.give_away().map_err(|error| error.to_string())?;
+        Ok(calls.into_iter().map(|(call, spooled)| (Uuid::from_u128(call), spooled)).collect())
+    }
+
+    fn adopt(&mut self, call: Uuid, spooled: SpooledCall) {
+        self.spool.adopt(call.as_u128(), spooled);
     }
 
     fn commit(&mut self) {

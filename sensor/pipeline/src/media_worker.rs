@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use nightjar_journal::{Record, RecordKind};
+use nightjar_journal::{Record, RecordKind, SpooledCall};
 use nightjar_media::{
     AudioConfig, AudioFrame, AudioSummary, CallAudio, Decision, FRAME_SAMPLES, Fate, FrameSink, StreamSpec,
 };
@@ -67,6 +67,8 @@ struct CallInProgress {
 pub struct OpenCalls {
     calls: BTreeMap<CallKey, CallInProgress>,
     owner: HashMap<u32, CallKey>,
+    /// What is encoded of them.
+    spooled: BTreeMap<Uuid, SpooledCall>,
 }
 
 /// One worker's calls.
@@ -150,17 +152,24 @@ impl<T: RecordingTarget> MediaWorker<T> {
 
     /// Moves the open calls out, for the worker that goes on with them.
     pub fn take_calls(&mut self) -> OpenCalls {
-        OpenCalls { calls: std::mem::take(&mut self.calls), owner: std::mem::take(&mut self.owner) }
+        let spooled = self.target.give_away().unwrap_or_else(|error| {
+            self.calls.values_mut().for_each(|call| call.recorder.fail(&error));
+            BTreeMap::new()
+        });
+        let (calls, owner) = (std::mem::take(&mut self.calls), std::mem::take(&mut self.owner));
+        OpenCalls { calls, owner, spooled }
     }
 
     /// Goes on with the calls of `open` that are this worker's: those with `key % workers == index`.
     pub fn adopt(&mut self, open: &mut OpenCalls, index: u32, workers: u32) {
         let mine: Vec<CallKey> = open.calls.keys().copied().filter(|key| key.0 % workers == index).collect();
         for key in mine {
-            self.calls.extend(
-                // All that this run's lane will hold of it is needed, should there be another crash.
-                open.calls.remove(&key).map(|call| (key, CallInProgress { first_block: Some(0), ..call })),
-            );
+            let Some(call) = open.calls.remove(&key) else { continue };
+            if let Some(spooled) = open.spooled.remove(&call.id) {
+                self.target.adopt(call.id, spooled);
+            }
+            // All that this run's lane will hold of it is needed, should there be another crash.
+            self.calls.insert(key, CallInProgress { first_block: Some(0), ..call });
         }
         let calls = &self.calls;
         self.owner.extend(open.owner.iter().filter(|(_, key)| calls.contains_key(key)));

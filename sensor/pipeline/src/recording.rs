@@ -1,6 +1,9 @@
 //! One call's recording in the making: frames to container bytes, which wait in the spool until
 //! the call ends and then become a file.
 
+use std::collections::BTreeMap;
+
+use nightjar_journal::SpooledCall;
 use nightjar_media::{
     AudioFrame, AudioSummary, ChannelLayout, Encoder, EncoderConfig, FRAME_SAMPLES, SAMPLE_RATE,
 };
@@ -59,6 +62,15 @@ pub trait RecordingTarget {
 
     /// Forgets what was appended.
     fn discard(&mut self, call: Uuid);
+
+    /// Gives what was appended of all calls away, for another target of the same disk to adopt.
+    ///
+    /// # Errors
+    /// In plain words, when the disk refuses; what was appended is then lost.
+    fn give_away(&mut self) -> Result<BTreeMap<Uuid, SpooledCall>, String>;
+
+    /// Takes what another target has given away of a call.
+    fn adopt(&mut self, call: Uuid, spooled: SpooledCall);
 
     /// Makes what was appended durable; called a few times a second.
     fn commit(&mut self);
@@ -147,6 +159,13 @@ impl Recorder {
         self.encode_silence(channels, target);
         self.heard = true;
         self.encode(frame, target);
+    }
+
+    /// What was appended so far is lost.
+    pub(crate) fn fail(&mut self, error: &str) {
+        if self.appended {
+            self.error.get_or_insert_with(|| error.to_owned());
+        }
     }
 
     /// Ends the recording and adds it to the row; a call in which nothing was heard has none.

@@ -118,6 +118,11 @@ impl RecordingStore {
         written.map_err(StoreError::file("write", &path))
     }
 
+    /// True when parts of the recording have grown in its own file.
+    pub fn has_grown(&self, name: &RecordingName) -> bool {
+        self.root.join(INCOMING).join(name.file_name()).exists()
+    }
+
     /// Opens a recording that has grown, to overwrite its header, add its end and finish it.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! Everything that a test makes (namespaces, processes, folders) is gone when it ends, also when it
 //! fails. The programs are those of the same build: `cargo build --workspace` comes first.
 
+pub mod crash;
 pub mod moments;
 pub mod namespace;
 pub mod privilege;

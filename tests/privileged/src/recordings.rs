@@ -62,12 +62,13 @@ impl Sound {
         samples.iter().map(|sample| sample * sample).sum::<f64>() / samples.len().max(1) as f64
     }
 
-    /// How much of a channel's power is one tone's: 1 for the tone alone, 0 without it. Averaged
-    /// over parts of 250 ms with sound in them, so that gaps and phase steps do not count.
+    /// How much of a channel's power is one tone's: 1 for the tone alone, 0 without it. The median
+    /// over parts of 250 ms with sound in them, so that the edges of gaps do not count; 0 for silence.
     pub fn share_of_tone(&self, channel: usize, hz: u32) -> f64 {
         let parts = self.channels[channel].chunks_exact(RATE as usize / 4);
-        let shares: Vec<f64> = parts.filter_map(|part| tone_share(part, hz)).collect();
-        shares.iter().sum::<f64>() / shares.len().max(1) as f64
+        let mut shares: Vec<f64> = parts.filter_map(|part| tone_share(part, hz)).collect();
+        shares.sort_by(f64::total_cmp);
+        shares.get(shares.len() / 2).copied().unwrap_or(0.0)
     }
 }
 

@@ -114,6 +114,23 @@ impl Place {
     }
 }
 
+impl Drop for Place {
+    /// After a failed test its logs are shown; with `NIGHTJAR_KEEP` set, all of it stays.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for start in 1..=self.starts {
+            let path = self.folder().join(format!("sensor-{start}.err"));
+            println!("sensor, start {start}:\n{}", fs::read_to_string(path).unwrap_or_default());
+        }
+        if std::env::var_os("NIGHTJAR_KEEP").is_some() {
+            self.folder.disable_cleanup(true);
+            println!("kept: {}", self.folder().display());
+        }
+    }
+}
+
 /// Asks a sensor to stop, and waits until it has.
 pub fn stop(sensor: Process) -> Ended {
     sensor.signal(Signal::TERM);

@@ -1,4 +1,5 @@
 //! Tests of the sensor as a process, with root: live capture, crashes, real SIP peers, refusals.
 
+mod kill;
 mod live;
 mod shutdown;
