@@ -165,8 +165,8 @@ impl<T: RecordingTarget> MediaWorker<T> {
         let mine: Vec<CallKey> = open.calls.keys().copied().filter(|key| key.0 % workers == index).collect();
         for key in mine {
             let Some(call) = open.calls.remove(&key) else { continue };
-            if let Some(spooled) = open.spooled.remove(&call.id) {
-                self.target.adopt(call.id, spooled);
+            if let Some(spooled) = open.spooled.remove(&call.recorder.call()) {
+                self.target.adopt(call.recorder.call(), spooled);
             }
             // All that this run's lane will hold of it is needed, should there be another crash.
             self.calls.insert(key, CallInProgress { first_block: Some(0), ..call });
