@@ -12,5 +12,6 @@ pub mod process;
 pub mod program;
 pub mod recordings;
 pub mod rows;
+pub mod segments;
 pub mod sensor;
 pub mod traffic;

@@ -28,7 +28,9 @@ fn a_killed_sensor_goes_on_with_its_calls() {
     }
     let mut random = moments::random("kill");
     let namespace = Namespace::with_veth();
-    let mut place = Place::new(&["near"]).with("[calls]\nmedia_timeout_s = 3\n");
+    // WAV: Opus takes a second or two to learn some pairs of pure tones.
+    let settings = "[calls]\nmedia_timeout_s = 3\n[recording]\nformat = \"wav\"\n";
+    let mut place = Place::new(&["near"]).with(settings);
     let mut sensor = place.start(&namespace);
     let traffic = Traffic::start(&namespace, "far", overlapping_calls(&mut random), None);
     let mut outages = Vec::new();

@@ -3,3 +3,4 @@
 mod kill;
 mod live;
 mod shutdown;
+mod torn_journal;
