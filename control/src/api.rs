@@ -1,6 +1,8 @@
 //! The HTTP API, as `openapi.json` describes it, and the pages.
 
+mod body;
 mod calls;
+mod drained;
 mod error;
 mod guard;
 mod identity;
@@ -105,6 +107,7 @@ pub fn router(app: Shared) -> Router {
             use axum::response::IntoResponse;
             ApiError::internal("a handler panicked").into_response()
         }))
+        .layer(middleware::from_fn(drained::drained))
         .layer(middleware::from_fn(guard::headers))
         .layer(middleware::from_fn(guard::logged))
         .with_state(app)

@@ -57,7 +57,7 @@ impl App {
         App {
             store,
             files,
-            live: Live::new(),
+            live: Live::default(),
             sensors: config.sensors.clone(),
             throttle: Throttle::new(per_minute),
             limits: config.limits,

@@ -13,7 +13,7 @@ use crate::audio_files::make_folder;
 use crate::config::Config;
 use crate::password;
 use crate::server::{Running, open_store};
-use crate::store::Accounts;
+use crate::store::{Accounts, Calls};
 use crate::token::{TokenHash, fresh_password, fresh_token};
 
 /// Keeps what sensors record, and lets people find it and listen to it.
@@ -40,6 +40,12 @@ enum Command {
         /// The sensor's name, as in its own configuration
         #[arg(long, value_name = "NAME")]
         sensor: String,
+    },
+    /// Print how many calls are stored and how many of them are live, as JSON
+    Count {
+        /// The configuration (TOML)
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
     },
     /// Print the description of the API (OpenAPI 3.1)
     Openapi,
@@ -73,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Admin(Admin::Create(account)) => administer(&account, Change::Create),
         Command::Admin(Admin::ResetPassword(account)) => administer(&account, Change::Reset),
         Command::Token { sensor } => token(&sensor),
+        Command::Count { config } => count(&config),
         Command::Openapi => print(&crate::openapi()),
     };
     match done {
@@ -176,6 +183,17 @@ fn read_password() -> Result<String, String> {
         return Ok(password.to_owned());
     }
     Err(format!("the password must be one line of {} to {} bytes", password::SHORTEST, password::LONGEST))
+}
+
+fn count(path: &Path) -> Result<(), String> {
+    let config = load(path)?;
+    let counts = start_runtime()?.block_on(async {
+        let store = open_store(&config).await.map_err(|error| error.to_string())?;
+        let counts = store.counts(now()).await.map_err(|error| error.to_string());
+        store.close().await;
+        counts
+    })?;
+    print(&format!("{}\n", serde_json::json!({"calls": counts.total, "live": counts.live})))
 }
 
 fn token(sensor: &str) -> Result<(), String> {

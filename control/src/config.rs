@@ -114,7 +114,7 @@ impl Config {
         let mut top = tree.top(&table);
         let mut check = Check { tree, folder };
         let config = check.whole(&mut top);
-        check.tree.done(top);
+        check.tree.done(&top);
         match (config, check.tree.into_faults()) {
             (Some(config), faults) if faults.is_empty() => Ok(config),
             (_, faults) => Err(faults),
@@ -183,7 +183,7 @@ impl<'a> Check<'a> {
                 self.tree.fault(section.line, message);
             }
         }
-        self.tree.done(section);
+        self.tree.done(&section);
         let (certificate, key) = (certificate?, key?);
         let faults = match tls::load(&self.folder.join(&certificate.value), &self.folder.join(&key.value)) {
             Ok(config) => return Some(config),
@@ -203,7 +203,7 @@ impl<'a> Check<'a> {
     fn database(&mut self, top: &mut Section<'a>) -> Option<PathBuf> {
         let mut section = self.tree.section(top, "database")?;
         let url = self.tree.text(&mut section, "url");
-        self.tree.done(section);
+        self.tree.done(&section);
         let url = url?;
         match url.value.strip_prefix("sqlite:") {
             Some(path) if !path.is_empty() && !path.contains('?') => {
@@ -245,7 +245,7 @@ impl<'a> Check<'a> {
         let name = self.tree.text(&mut section, "name");
         let file = self.tree.text(&mut section, "token_file");
         let hash = self.tree.text(&mut section, "token_sha256");
-        self.tree.done(section);
+        self.tree.done(&section);
         if name.is_none() {
             self.tree
                 .fault(line, "`sensors.name` is missing: it is the name in the sensor's own configuration");
@@ -291,7 +291,7 @@ impl<'a> Check<'a> {
             connections: number("connections", 1..=65_536, default.connections),
             sign_ins_per_minute: number("sign_ins_per_minute", 1..=10_000, default.sign_ins_per_minute),
         };
-        self.tree.done(section);
+        self.tree.done(&section);
         limits
     }
 }
@@ -313,6 +313,20 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(config.limits, Limits::default());
         assert!(config.tls.is_none() && config.sensors.is_empty());
+    }
+
+    #[test]
+    fn the_example_is_valid_and_says_the_defaults() {
+        let text = include_str!("../control.example.toml");
+        let config = Config::parse(text, Path::new("/")).expect("it is what the documentation shows");
+        assert_eq!(config.limits, Limits::default());
+        assert_eq!((config.sensors.len(), config.sensors[0].name.as_str()), (1, "site-1"));
+        // What is commented out is valid as well, but for the files that it names.
+        let all =
+            text.replace("# [", "[").replace("# certificate", "certificate").replace("# key =", "key =");
+        let faults =
+            Config::parse(&all.replace("# url", "url"), Path::new("/")).expect_err("no such certificate");
+        assert!(faults.iter().all(|fault| fault.message.contains("cannot be read")), "{faults:#?}");
     }
 
     #[test]

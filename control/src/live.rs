@@ -14,13 +14,13 @@ pub struct Live {
     sender: broadcast::Sender<Arc<str>>,
 }
 
-impl Live {
-    /// Without watchers yet.
-    #[allow(clippy::new_without_default)]
-    pub fn new() -> Live {
+impl Default for Live {
+    fn default() -> Live {
         Live { sender: broadcast::Sender::new(BACKLOG) }
     }
+}
 
+impl Live {
     /// Tells every watcher how these calls are now.
     pub fn announce(&self, calls: &[CallSummary]) {
         if self.sender.receiver_count() == 0 {

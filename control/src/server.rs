@@ -5,7 +5,7 @@ pub mod tls;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,6 +87,17 @@ pub async fn open_store(config: &Config) -> Result<SqliteStore, StartError> {
     SqliteStore::open(&config.database).await.map_err(failed)
 }
 
+/// A folder that we made is the owner's alone; one that was there is the operator's choice, which may be a mistake.
+fn warn_if_open(data_dir: &Path) {
+    let mode = std::fs::metadata(data_dir).map_or(0, |found| found.permissions().mode());
+    if mode & 0o007 != 0 {
+        tracing::warn!(
+            "data_dir {} is open to every user of this machine: chmod 0700 it",
+            data_dir.display()
+        );
+    }
+}
+
 fn lock(data_dir: &Path) -> Result<File, StartError> {
     let path = data_dir.join("lock");
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
@@ -111,6 +122,7 @@ impl Running {
     pub async fn start(config: &Config) -> Result<Running, StartError> {
         // Before anything else is touched: the files of another control are not ours to tidy.
         make_folder(&config.data_dir).map_err(|error| unusable(&config.data_dir, &error.to_string()))?;
+        warn_if_open(&config.data_dir);
         let lock = lock(&config.data_dir)?;
         let files = open_data_dir(&config.data_dir)?;
         let listener = TcpListener::bind(config.listen).await.and_then(|listener| {

@@ -33,7 +33,7 @@ pub enum StoreError {
         /// What this version knows.
         known: i64,
     },
-    /// What is stored cannot be read back.
+    /// What is stored cannot be read back. Says where, not what: that may be a number or a name.
     #[error("the database holds something unreadable: {0}")]
     Corrupt(String),
     /// The database's own error.

@@ -11,12 +11,13 @@ use crate::phone;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PartySummary {
     /// The address of record.
-    #[schema(example = "sip:4930123@example.net")]
+    #[schema(required = true, example = "sip:4930123@example.net")]
     pub uri: Option<String>,
     /// The user part or telephone number.
-    #[schema(example = "4930123")]
+    #[schema(required = true, example = "4930123")]
     pub number: Option<String>,
     /// The display name.
+    #[schema(required = true)]
     pub name: Option<String>,
 }
 
@@ -35,17 +36,19 @@ pub struct CallSummary {
     #[schema(example = "completed")]
     pub state: String,
     /// The final SIP code.
+    #[schema(required = true)]
     pub status: Option<u16>,
     /// First packet.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
     /// First 2xx.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required = true, value_type = Option<String>, format = DateTime)]
     pub answered_at: Option<Timestamp>,
     /// The end.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required = true, value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
     /// From answer to end; `null` while the call is on or where it was never answered.
+    #[schema(required = true)]
     pub duration_ms: Option<i64>,
     /// The caller.
     pub from: PartySummary,
@@ -56,6 +59,7 @@ pub struct CallSummary {
     /// Whether there is audio to play.
     pub has_audio: bool,
     /// The recording to play.
+    #[schema(required = true)]
     pub recording_id: Option<Uuid>,
     /// How many gaps its recordings have.
     pub gaps: u64,

@@ -49,6 +49,7 @@ function Signed({ session, onOut }: { session: Session; onOut: (ended: boolean) 
   const feed = useMemo(() => new CallFeed(), []);
   const { connection, lastCalls } = useLive(feed);
   const main = useRef<HTMLElement>(null);
+  const [stillIn, setStillIn] = useState(false);
   const route = routeOf(path);
   const firstPath = useRef(path);
 
@@ -63,7 +64,11 @@ function Signed({ session, onOut }: { session: Session; onOut: (ended: boolean) 
   const signOut = (): void => {
     api.signOut().then(
       () => onOut(false),
-      () => onOut(false),
+      (error: ApiError) => {
+        // Nobody should leave the desk believing what is not so.
+        if (error.status === 401) onOut(false);
+        else setStillIn(true);
+      },
     );
   };
   const onRefused = useCallback(() => onOut(true), [onOut]);
@@ -73,7 +78,7 @@ function Signed({ session, onOut }: { session: Session; onOut: (ended: boolean) 
       <a class="skip" href="#main">
         Skip to content
       </a>
-      <Header session={session} connection={connection} lastCalls={lastCalls} onSignOut={signOut} onRefused={onRefused} />
+      <Header session={session} connection={connection} stillIn={stillIn} lastCalls={lastCalls} onSignOut={signOut} onRefused={onRefused} />
       <main id="main" ref={main} tabIndex={-1}>
         {route.page === 'calls' && <CallsPage feed={feed} search={search} onRefused={onRefused} />}
         {route.page === 'call' && <CallPage key={route.id} id={route.id} changed={lastCalls} onRefused={onRefused} />}

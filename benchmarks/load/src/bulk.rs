@@ -35,8 +35,10 @@ pub struct BulkPlan {
 pub enum BulkSound {
     /// Speech-like, in turns.
     Speech,
-    /// A tone per leg.
+    /// A tone per leg, of its own in each call.
     Tones,
+    /// The same tones in every call: the caller's, the callee's, Hz.
+    TonePair([u32; 2]),
     /// Clicks at whole seconds.
     Clicks,
 }
@@ -107,6 +109,7 @@ impl BulkPlan {
             match self.sound {
                 BulkSound::Speech => plan.audio = Audio::Turns((first_voice + 3 * leg as u8) % VOICES),
                 BulkSound::Tones => {}
+                BulkSound::TonePair(pair) => plan.audio = Audio::Tone(pair[leg]),
                 BulkSound::Clicks => plan.audio = Audio::Clicks,
             }
         }

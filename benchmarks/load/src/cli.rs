@@ -1,5 +1,6 @@
 //! The command line.
 
+mod compare;
 mod generate;
 mod play;
 
@@ -20,6 +21,8 @@ enum Command {
     Generate(generate::Generate),
     /// Plays calls in real time into an interface.
     Play(play::Play),
+    /// Holds what was offered against what a sensor and control say that they have.
+    Compare(compare::Compare),
     /// Lists the named scenarios.
     List,
 }
@@ -28,6 +31,8 @@ enum Command {
 enum Sound {
     Speech,
     Tones,
+    /// 440 Hz from the caller, 660 Hz from the callee
+    TonePair,
     Clicks,
 }
 
@@ -36,6 +41,7 @@ impl From<Sound> for BulkSound {
         match sound {
             Sound::Speech => BulkSound::Speech,
             Sound::Tones => BulkSound::Tones,
+            Sound::TonePair => BulkSound::TonePair([440, 660]),
             Sound::Clicks => BulkSound::Clicks,
         }
     }
@@ -46,6 +52,7 @@ pub fn run() -> Result<(), String> {
     match Cli::parse().command {
         Command::Generate(options) => options.run(),
         Command::Play(options) => options.run(),
+        Command::Compare(options) => options.run(),
         Command::List => {
             scenarios::all().for_each(|entry| println!("{:32} {}", entry.name, entry.about));
             Ok(())

@@ -35,7 +35,8 @@ CREATE TABLE calls (
     audio       TEXT NOT NULL,                     -- JSON, ids of the row's audio recordings in order
     document    TEXT NOT NULL                      -- JSON, the row as the sensor wrote it
 ) STRICT;
-CREATE INDEX calls_newest ON calls (started_at DESC, id DESC);
+-- Carries what a list is filtered by, so that rows that do not match are passed without being read.
+CREATE INDEX calls_newest ON calls (started_at DESC, id DESC, state, duration_ms);
 CREATE INDEX calls_by_state ON calls (state, started_at DESC, id DESC);
 CREATE INDEX calls_active ON calls (started_at, id) WHERE state = 'active';
 

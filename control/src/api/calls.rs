@@ -62,13 +62,14 @@ pub struct CallList {
     /// Newest first.
     pub calls: Vec<CallSummary>,
     /// Asks for the next page; `null` at the end.
+    #[schema(required = true)]
     pub next_cursor: Option<String>,
     /// Calls in progress, whatever the filter.
     pub live: i64,
 }
 
 /// List calls, newest first.
-#[utoipa::path(get, path = "/api/calls", tag = "calls", params(ListQuery),
+#[utoipa::path(get, path = "/api/calls", operation_id = "list_calls", tag = "calls", params(ListQuery),
     responses(
         (status = 200, description = "A page of calls", body = CallList),
         (status = 400, description = "A parameter is wrong; the message names it", body = ErrorBody),
@@ -86,7 +87,7 @@ pub async fn list(
 }
 
 /// One call, whole: its row of `calls.jsonl` as the sensor wrote it.
-#[utoipa::path(get, path = "/api/calls/{id}", tag = "calls", params(("id" = Uuid, Path, description = "The call's id")),
+#[utoipa::path(get, path = "/api/calls/{id}", operation_id = "call", tag = "calls", params(("id" = Uuid, Path, description = "The call's id")),
     responses(
         (status = 200, description = "The call (schema 1 of calls.jsonl)", body = Object),
         (status = 400, description = "Not an id", body = ErrorBody),

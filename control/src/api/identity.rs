@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
+use axum::http::uri::{Authority, Uri};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -95,7 +96,7 @@ impl FromRequestParts<Shared> for Delivering {
 /// Refuses changes that another site's page asks a signed-in browser for (cross-site request forgery).
 pub async fn same_site(State(_): State<Shared>, request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if reads || from_own_page(request.headers(), request.uri().host()) {
+    if reads || from_own_page(request.headers(), request.uri()) {
         return next.run(request).await;
     }
     let message =
@@ -105,14 +106,14 @@ pub async fn same_site(State(_): State<Shared>, request: Request, next: Next) ->
 
 /// `Sec-Fetch-Site` says it where the browser knows it; else `Origin` has to name our host. A client without
 /// either is no browser and carries no cookie that it did not mean to send.
-fn from_own_page(headers: &HeaderMap, authority: Option<&str>) -> bool {
+fn from_own_page(headers: &HeaderMap, uri: &Uri) -> bool {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
     if let Some(site) = text("sec-fetch-site") {
         return matches!(site, "same-origin" | "none");
     }
     let Some(origin) = text("origin") else { return true };
     // HTTP/2 carries the host in the request's URI.
-    let host = text("host").or(authority);
+    let host = text("host").or(uri.authority().map(Authority::as_str));
     origin.split_once("://").is_some_and(|(_, origin)| Some(origin) == host)
 }
 
@@ -138,8 +139,24 @@ mod tests {
             &[("origin", "https://evil.example"), ("host", "nj.example")],
             &[("origin", "null"), ("host", "nj.example")],
         ];
-        own.iter().for_each(|pairs| assert!(from_own_page(&headers(pairs), None), "{pairs:?}"));
-        others.iter().for_each(|pairs| assert!(!from_own_page(&headers(pairs), None), "{pairs:?}"));
+        let path = Uri::from_static("/api/session");
+        own.iter().for_each(|pairs| assert!(from_own_page(&headers(pairs), &path), "{pairs:?}"));
+        others.iter().for_each(|pairs| assert!(!from_own_page(&headers(pairs), &path), "{pairs:?}"));
+    }
+
+    #[test]
+    fn http_2_names_the_host_in_the_address() {
+        let uri = Uri::from_static("https://nj.example:8443/api/session");
+        assert!(from_own_page(&headers(&[("origin", "https://nj.example:8443")]), &uri));
+        assert!(!from_own_page(&headers(&[("origin", "https://nj.example")]), &uri));
+    }
+
+    #[test]
+    fn a_session_is_over_after_12_hours_idle_and_7_days_in_all() {
+        let hour = 3_600_000_000;
+        let limits = session_limits(Timestamp(1_000 * hour));
+        assert_eq!(limits.used_after, Timestamp((1_000 - 12) * hour));
+        assert_eq!(limits.opened_after, Timestamp((1_000 - 7 * 24) * hour));
     }
 
     #[test]

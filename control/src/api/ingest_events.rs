@@ -1,9 +1,7 @@
 //! Events of a sensor: what it knows of its calls, line by line, at least once and in any order.
 
-use std::time::Duration;
-
 use axum::Json;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use nightjar_schema::{EventKind, Timestamp};
@@ -12,15 +10,13 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::api::body;
 use crate::api::error::{ApiError, ErrorBody};
 use crate::api::identity::Delivering;
 use crate::app::{Shared, now};
 use crate::precedence::{Precedence, Stage};
 use crate::store::CallReport;
 use crate::summary::Outline;
-
-/// A batch that takes longer to come in is given up.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One event, its call still as the sensor wrote it: fields that this version does not know are kept.
 #[derive(Deserialize)]
@@ -43,7 +39,7 @@ pub struct Accepted {
 ///
 /// NDJSON, one event a line: `{id, at, kind, call}`. All or none of a batch is taken. Repeats and late events are
 /// accepted and change nothing: of each call the row with the highest revision stands, a final one above all others.
-#[utoipa::path(post, path = "/api/ingest/v1/events", tag = "ingest", security(("sensor" = [])),
+#[utoipa::path(post, path = "/api/ingest/v1/events", operation_id = "deliver_events", tag = "ingest", security(("sensor" = [])),
     request_body(content = String, content_type = "application/x-ndjson"),
     responses(
         (status = 200, description = "Taken", body = Accepted),
@@ -58,9 +54,8 @@ pub async fn events(
     sensor: Delivering,
     body: Body,
 ) -> Result<Json<Accepted>, ApiError> {
-    let limit = app.limits.events_bytes;
-    let bytes = tokio::time::timeout(PATIENCE, to_bytes(body, usize::try_from(limit).unwrap_or(usize::MAX)));
-    let bytes = bytes.await.map_err(|_| too_slow())?.map_err(|error| unread(&error, limit))?;
+    let mut stream = body.into_data_stream();
+    let bytes = body::whole(&mut stream, app.limits.events_bytes, "limits.events_bytes").await?;
     let name = sensor.name.clone();
     let read = tokio::task::spawn_blocking(move || read(&bytes, &name)).await.map_err(ApiError::internal)?;
     let reports = read?;
@@ -70,20 +65,6 @@ pub async fn events(
     app.live.announce(&changed);
     drop(turn);
     Ok(Json(Accepted { accepted: reports.len() }))
-}
-
-pub(super) fn too_slow() -> ApiError {
-    ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body came too slowly: send it again")
-}
-
-fn unread(error: &axum::Error, limit: u64) -> ApiError {
-    let too_long = std::error::Error::source(error)
-        .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-    if too_long {
-        ApiError::too_large(limit, "limits.events_bytes")
-    } else {
-        ApiError::new(StatusCode::BAD_REQUEST, "broken_body", "the body broke off: send it again")
-    }
 }
 
 fn read(bytes: &[u8], sensor: &str) -> Result<Vec<CallReport>, ApiError> {

@@ -1,19 +1,17 @@
 //! Recordings of a sensor: uploaded whole, checked against their hash while they come in, repeatable.
 
-use std::time::Duration;
-
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
+use crate::api::body;
 use crate::api::error::{ApiError, ErrorBody};
 use crate::api::identity::Delivering;
-use crate::api::ingest_events::too_slow;
 use crate::api::query;
+use crate::api::recordings::AudioFile;
 use crate::app::{Shared, now};
 use crate::audio_files::{AudioFiles, Incoming};
 use crate::store::{PeaksState, StoredRecording};
@@ -23,9 +21,6 @@ use crate::token::unhex;
 const CALL: &str = "x-nightjar-call";
 /// The header that names the file's SHA-256.
 const SHA256: &str = "x-nightjar-sha256";
-/// A sender that is silent for so long is not waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// What the headers say of an upload.
 struct Upload {
     id: Uuid,
@@ -37,15 +32,15 @@ struct Upload {
 /// Deliver a recording.
 ///
 /// The body is the file. The same again is 200 and changes nothing; another file under the same id is refused.
-#[utoipa::path(put, path = "/api/ingest/v1/recordings/{id}", tag = "ingest", security(("sensor" = [])),
+#[utoipa::path(put, path = "/api/ingest/v1/recordings/{id}", operation_id = "deliver_recording", tag = "ingest", security(("sensor" = [])),
     params(
         ("id" = Uuid, Path, description = "The recording's id"),
         ("X-Nightjar-Call" = Uuid, Header, description = "Its call's id"),
         ("X-Nightjar-Sha256" = String, Header, description = "SHA-256 of the file, hexadecimal"),
     ),
     request_body(content(
-        (Vec<u8> = "audio/ogg"),
-        (Vec<u8> = "audio/wav"),
+        (AudioFile = "audio/ogg"),
+        (AudioFile = "audio/wav"),
     )),
     responses(
         (status = 200, description = "It was there already"),
@@ -76,7 +71,8 @@ pub async fn recording(
     if let Some(known) = &known {
         agree(known, &upload, &sensor.name)?;
     }
-    let (incoming, bytes) = receive(&app, body, &upload, known.is_some()).await?;
+    let mut stream = body.into_data_stream();
+    let (incoming, bytes) = receive(&app, &mut stream, &upload, known.is_some()).await?;
     match incoming {
         Some(incoming) => keep(&app, upload, &sensor.name, incoming, bytes).await,
         None => Ok(StatusCode::OK),
@@ -126,7 +122,7 @@ fn too_large(app: &Shared) -> ApiError {
 /// Takes the body in, hashing it, into a file unless it is stored already, and checks the hash.
 async fn receive(
     app: &Shared,
-    body: Body,
+    stream: &mut BodyDataStream,
     upload: &Upload,
     repeated: bool,
 ) -> Result<(Option<Incoming>, u64), ApiError> {
@@ -136,11 +132,7 @@ async fn receive(
         target = Some((incoming, tokio::fs::File::from_std(file)));
     }
     let (mut hash, mut bytes) = (Sha256::new(), 0);
-    let mut stream = body.into_data_stream();
-    while let Some(chunk) = tokio::time::timeout(PATIENCE, stream.next()).await.map_err(|_| too_slow())? {
-        let chunk = chunk.map_err(|_| {
-            ApiError::new(StatusCode::BAD_REQUEST, "broken_body", "the body broke off: send it again")
-        })?;
+    while let Some(chunk) = body::piece(stream).await? {
         bytes += chunk.len() as u64;
         if bytes > app.limits.recording_bytes {
             return Err(too_large(app));

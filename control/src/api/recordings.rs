@@ -44,6 +44,12 @@ pub struct PeaksBody {
     pub peaks: Vec<Vec<f32>>,
 }
 
+/// A file of audio.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[allow(dead_code, reason = "it describes a body for openapi.json")]
+pub struct AudioFile(Vec<u8>);
+
 /// A waveform that is still being computed.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub struct PendingBody {
@@ -64,12 +70,12 @@ pub struct PendingBody {
     ),
     responses(
         (status = 200, description = "All of it", content(
-            (Vec<u8> = "audio/ogg"),
-            (Vec<u8> = "audio/wav"),
+            (AudioFile = "audio/ogg"),
+            (AudioFile = "audio/wav"),
         )),
         (status = 206, description = "The range", content(
-            (Vec<u8> = "audio/ogg"),
-            (Vec<u8> = "audio/wav"),
+            (AudioFile = "audio/ogg"),
+            (AudioFile = "audio/wav"),
         )),
         (status = 304, description = "As `If-None-Match` has it already"),
         (status = 401, description = "Not signed in", body = ErrorBody),

@@ -52,7 +52,7 @@ pub struct Identity {
 ///
 /// Sets the cookie `nightjar_session`, which holds for 12 hours without use and 7 days at most. An unknown user and a
 /// wrong password get the same answer in the same time.
-#[utoipa::path(post, path = "/api/session", tag = "session", request_body = Credentials,
+#[utoipa::path(post, path = "/api/session", tag = "session", security(()), request_body = Credentials,
     responses(
         (status = 200, description = "Signed in; the session is in the cookie", body = Identity),
         (status = 400, description = "Not a name and a password", body = ErrorBody),

@@ -26,7 +26,7 @@ pub struct SensorStatus {
     /// Its name.
     pub name: String,
     /// When it delivered last; `null` before it ever did.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required = true, value_type = Option<String>, format = DateTime)]
     pub last_seen_at: Option<Timestamp>,
 }
 
@@ -44,7 +44,7 @@ pub struct Summary {
 }
 
 /// Does control work? Needs no session.
-#[utoipa::path(get, path = "/api/health", tag = "status",
+#[utoipa::path(get, path = "/api/health", tag = "status", security(()),
     responses((status = 200, description = "It does", body = Health)))]
 pub async fn health() -> Json<Health> {
     Json(Health { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() })

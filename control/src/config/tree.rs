@@ -164,7 +164,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Notes what was not taken out of the section: keys that nobody reads.
-    pub(crate) fn done(&mut self, section: Section<'a>) {
+    pub(crate) fn done(&mut self, section: &Section<'a>) {
         for (key, (line, _)) in &section.keys {
             self.fault(*line, format!("`{}` is not a known key: remove it or correct it", section.path(key)));
         }

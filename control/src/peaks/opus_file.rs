@@ -13,9 +13,11 @@ use super::{CHANNELS, Fold, Peaks, PeaksError};
 const GRANULE_RATE: u64 = 48_000;
 /// Longest packet, ms (RFC 6716, 2.1.4).
 const LONGEST_MS: usize = 120;
-/// Bytes that may be read without a packet coming to its end: Opus packets are far smaller (RFC 7845, 6), and a file
+/// Bytes that may be read without a packet of the stream coming to its end: Opus packets are far smaller (RFC 7845, 6), and a file
 /// that pretends otherwise must not fill the memory.
 const BUDGET: u64 = 1 << 20;
+/// Streams beside the one that is decoded; each costs the reader memory.
+const STREAMS: u32 = 16;
 
 /// A file that is read no further than its budget.
 struct Budgeted {
@@ -64,18 +66,23 @@ pub(super) fn peaks(path: &Path) -> Result<Peaks, PeaksError> {
     let head =
         read_head(&first.data).ok_or_else(|| PeaksError::Undecodable("not an Ogg Opus file".to_owned()))?;
     let serial = first.stream_serial();
-    let mut decoder =
-        MSDecoder::new(head.rate, head.streams, head.coupled, &head.mapping).map_err(undecodable)?;
+    let mut decoder = MSDecoder::new(head.rate, head.streams, head.coupled, &head.mapping)
+        .map_err(|error| undecodable(&error))?;
     let mut fold = Fold::new(head.channels, head.rate)?;
     let mut samples = vec![0.0; head.rate as usize * LONGEST_MS / 1_000 * head.channels];
     let mut skip = head.pre_skip * u64::from(head.rate) / GRANULE_RATE;
     let mut granule = 0;
     let mut headers = 1;
+    let mut strangers = 0;
     while let Some(packet) = packets.read_packet().map_err(refused)? {
-        packets.get_mut().left = BUDGET;
         if packet.stream_serial() != serial {
+            strangers += u32::from(packet.first_in_stream());
+            if strangers > STREAMS {
+                return Err(PeaksError::Undecodable("too many streams in one file".to_owned()));
+            }
             continue;
         }
+        packets.get_mut().left = BUDGET;
         if headers < 2 {
             // OpusTags.
             headers += 1;
@@ -84,7 +91,8 @@ pub(super) fn peaks(path: &Path) -> Result<Peaks, PeaksError> {
         if packet.absgp_page() != u64::MAX {
             granule = packet.absgp_page();
         }
-        let frames = decoder.decode_float(&packet.data, &mut samples, false).map_err(undecodable)?;
+        let frames =
+            decoder.decode_float(&packet.data, &mut samples, false).map_err(|error| undecodable(&error))?;
         for frame in samples[..frames * head.channels].chunks_exact(head.channels) {
             match skip {
                 0 => fold.push(frame.iter().map(|sample| sample * head.gain))?,
@@ -123,19 +131,25 @@ fn read_head(packet: &[u8]) -> Option<Head> {
     })
 }
 
-fn undecodable(error: opus::Error) -> PeaksError {
+fn undecodable(error: &opus::Error) -> PeaksError {
     PeaksError::Undecodable(error.to_string())
 }
 
 fn refused(error: OggReadError) -> PeaksError {
     match error {
-        OggReadError::ReadError(error) if error.kind() != io::ErrorKind::InvalidData => PeaksError::Io(error),
+        OggReadError::ReadError(error) if error.kind() == io::ErrorKind::InvalidData => {
+            PeaksError::Undecodable(error.to_string())
+        }
+        OggReadError::ReadError(error) => PeaksError::Io(error),
         error => PeaksError::Undecodable(error.to_string()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ogg::writing::{PacketWriteEndInfo, PacketWriter};
+    use proptest::prelude::*;
+
     use super::*;
 
     fn head(channels: u8, family: u8, rate: u32, mapping: &[u8]) -> Vec<u8> {
@@ -167,5 +181,80 @@ mod tests {
         assert!(read_head(&head(9, 1, 8_000, &[0; 16])).is_none());
         assert!(read_head(b"OpusHead").is_none());
         assert!(read_head(b"").is_none());
+    }
+
+    /// A second of a tone, several packets a page.
+    fn file() -> Vec<u8> {
+        let mut encoder = opus::Encoder::new(8_000, opus::Channels::Mono, opus::Application::Voip).unwrap();
+        let mut file = Vec::new();
+        let mut writer = PacketWriter::new(&mut file);
+        writer.write_packet(head(1, 0, 8_000, &[]), 1, PacketWriteEndInfo::EndPage, 0).unwrap();
+        writer.write_packet(b"OpusTags".to_vec(), 1, PacketWriteEndInfo::EndPage, 0).unwrap();
+        for packet in 1..=50 {
+            let samples: Vec<i16> = (0..160).map(|n| if n / 8 % 2 == 0 { 9_000 } else { -9_000 }).collect();
+            let data = encoder.encode_vec(&samples, 1_000).unwrap();
+            let end =
+                if packet % 10 == 0 { PacketWriteEndInfo::EndPage } else { PacketWriteEndInfo::NormalPacket };
+            writer.write_packet(data, 1, end, packet * 960).unwrap();
+        }
+        drop(writer);
+        file
+    }
+
+    fn peaks_of(bytes: &[u8]) -> Result<Peaks, PeaksError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.ogg");
+        std::fs::write(&path, bytes).unwrap();
+        peaks(&path)
+    }
+
+    #[test]
+    fn a_packet_without_end_does_not_fill_the_memory() {
+        // Pages of 255 full segments each, none of which ends a packet.
+        let mut bytes = file();
+        let page = |sequence: u32| {
+            // All but the first continue a packet.
+            let mut page = b"OggS\0".to_vec();
+            page.push(u8::from(sequence > 7));
+            page.extend(u64::MAX.to_le_bytes());
+            page.extend(1_u32.to_le_bytes());
+            page.extend(sequence.to_le_bytes());
+            page.extend([0; 4]);
+            page.push(255);
+            page.extend([255; 255]);
+            page.extend([0; 255 * 255]);
+            let checksum = ogg_crc(&page);
+            page[22..26].copy_from_slice(&checksum.to_le_bytes());
+            page
+        };
+        (7..60).for_each(|sequence| bytes.extend(page(sequence)));
+        let error = peaks_of(&bytes).expect_err("it is refused");
+        assert!(error.to_string().contains("without end"), "{error}");
+    }
+
+    /// RFC 3533, 6: polynomial 0x04c11db7, from 0, not reflected.
+    fn ogg_crc(bytes: &[u8]) -> u32 {
+        bytes.iter().fold(0, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte) << 24, |crc: u32, _| {
+                if crc >> 31 == 1 { crc << 1 ^ 0x04c1_1db7 } else { crc << 1 }
+            })
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn damage_is_refused_or_decoded_and_never_panics(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = file();
+            prop_assert_eq!(peaks_of(&bytes).unwrap().duration_ms(), 993);
+            for (place, value) in damage {
+                *place.get_mut(&mut bytes) = value;
+            }
+            bytes.truncate(cut.index(bytes.len()) + 1);
+            let _ = peaks_of(&bytes);
+        }
     }
 }

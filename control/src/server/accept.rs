@@ -23,8 +23,10 @@ use tower::ServiceExt;
 use crate::api::Peer;
 use crate::stopping::Stopping;
 
-/// A client that takes longer to shake hands or to send a request's head is let go.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A client that takes longer to shake hands is let go.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A client that takes longer to send a request's head, or to begin another request, is let go.
+const HEAD: Duration = Duration::from_secs(30);
 /// Between two tries where the system has no connection to give (file descriptors).
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -83,7 +85,7 @@ async fn one(
         None => http(stream, peer, router, stopping).await,
         // A handshake that fails is the client's affair.
         Some(tls) => {
-            if let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
+            if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
                 http(stream, peer, router, stopping).await;
             }
         }
@@ -97,7 +99,7 @@ where
     let router = router.layer(Extension(Peer(peer)));
     let service = service_fn(move |request: Request<Incoming>| router.clone().oneshot(request));
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
     builder
         .http2()
         .timer(TokioTimer::new())

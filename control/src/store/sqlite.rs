@@ -84,7 +84,7 @@ async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> StoreError {
         // SQLITE_FULL is 13.
-        match error.as_database_error().and_then(|error| error.code()) {
+        match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
             Some(code) if code == "13" => StoreError::Full,
             _ => StoreError::Database(error),
         }

@@ -170,7 +170,7 @@ pub fn parse(text: &str) -> Result<Config, Vec<Fault>> {
 
 fn read_control(mut table: Table<'_, '_>, faults: &mut Faults<'_>) -> Control {
     let url = table.text("url", faults).unwrap_or_default();
-    if !url.is_empty() && !(url.starts_with("http://") || url.starts_with("https://")) {
+    if !(url.is_empty() || url.starts_with("http://") || url.starts_with("https://")) {
         table.fault("url", "must begin with http:// or https://", faults);
     }
     let token = match table.text("token_file", faults) {

@@ -1,4 +1,4 @@
-//! CPU time of threads and of the process.
+//! CPU time of threads and of the process, and its peak memory.
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -10,6 +10,13 @@ pub fn thread_seconds() -> f64 {
 /// CPU seconds of the process, user and system.
 pub fn process_seconds() -> f64 {
     seconds(ClockId::ProcessCPUTime)
+}
+
+/// The most memory that the process has held at once, in bytes; 0 where the kernel does not say.
+pub fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+    kib.and_then(|kib| kib.parse::<u64>().ok()).map_or(0, |kib| kib << 10)
 }
 
 fn seconds(clock: ClockId) -> f64 {

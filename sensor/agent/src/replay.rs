@@ -41,6 +41,22 @@ impl std::error::Error for ReplayError {}
 /// When a file cannot be read to its end or a result cannot be written; the summary was printed
 /// then, of what could be.
 pub fn run(args: &Replay) -> Result<(), ReplayError> {
+    let summary = summarise(args)?;
+    if args.json {
+        let json = serde_json::to_string(&summary).map_err(|error| ReplayError(error.to_string()))?;
+        println!("{json}");
+    } else {
+        print!("{}", summary.to_text());
+    }
+    if summary.errors.is_empty() { Ok(()) } else { Err(ReplayError(summary.errors.join("\n"))) }
+}
+
+/// Replays. Faults on the way (a file that breaks off, a recording that cannot be written) are in
+/// the summary's `errors`, with all that could be done.
+///
+/// # Errors
+/// When there is nothing to summarise: no file can be read, or nothing can be written.
+pub fn summarise(args: &Replay) -> Result<Summary, ReplayError> {
     let source = CaptureFiles::open(&args.files).map_err(|error| ReplayError(error.to_string()))?;
     let out = RowWriter::create(&args.out).map_err(ReplayError)?;
     let started = Instant::now();
@@ -49,15 +65,8 @@ pub fn run(args: &Replay) -> Result<(), ReplayError> {
         Speed::Realtime => replay(args, Paced::realtime(source), out),
     }
     .map_err(ReplayError)?;
-    summary.wall_seconds = started.elapsed().as_secs_f64();
-    summary.cpu_seconds.total = cpu::process_seconds();
-    if args.json {
-        let json = serde_json::to_string(&summary).map_err(|error| ReplayError(error.to_string()))?;
-        println!("{json}");
-    } else {
-        print!("{}", summary.to_text());
-    }
-    if summary.errors.is_empty() { Ok(()) } else { Err(ReplayError(summary.errors.join("\n"))) }
+    summary.set_process(started);
+    Ok(summary)
 }
 
 fn replay<S: PacketSource>(args: &Replay, source: S, rows: RowWriter) -> Result<Summary, String> {

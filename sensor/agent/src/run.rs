@@ -1,6 +1,7 @@
 //! `nightjar-sensor run`: captures live, as a configuration says, until it is told to stop.
 
 mod desk;
+mod disk_watch;
 mod restart;
 
 use std::fs::{self, File};
@@ -16,8 +17,8 @@ use nightjar_journal::{BlockPool, JournalConfig, Overflow, SegmentWriter, SpoolD
 use nightjar_pipeline::{
     AfterError, CaptureCore, CoreConfig, Depth, Journalled, Keep, Snapshots, capture_loop,
 };
-use nightjar_schema::EndCause;
-use nightjar_signal::SignalConfig;
+use nightjar_schema::{CallState, EndCause};
+use nightjar_signal::{Directory, SignalConfig};
 use nightjar_store::{ControlConfig, Durability, OutboxConfig, RecordingStore, Uploader, open_outbox};
 use nightjar_wire::{Nanos, Realm};
 use tracing_subscriber::EnvFilter;
@@ -28,6 +29,7 @@ use crate::cpu;
 use crate::summary::{SourceSummary, Summary};
 use crate::workers::{BLOCKS, Setup, worker_config, worker_count};
 use desk::SharedDesk;
+use disk_watch::DiskWatch;
 use restart::{Restart, restart};
 
 /// How long delivery to control may take at the end.
@@ -53,8 +55,8 @@ pub fn run(args: &Run) -> Result<(), String> {
             capture.promiscuous = config.promiscuous;
             capture.blocks =
                 u32::try_from((config.ring_mib << 20) / u64::from(capture.block_bytes)).unwrap_or(128);
-            let now = clock.now();
             let source = AfPacketSource::open(&capture, clock).map_err(|error| error.to_string())?;
+            let now = clock.now();
             tracing::info!("capturing from {}", interfaces.join(", "));
             capture_with(&config, source, now, &stop)
         }
@@ -90,6 +92,7 @@ fn lock_data_dir(data_dir: &Path) -> Result<File, String> {
     }
 }
 
+/// Captures from a source that gives every frame since `now`.
 fn capture_with<S: PacketSource>(
     config: &Config,
     mut source: S,
@@ -114,7 +117,7 @@ fn capture_with<S: PacketSource>(
         store: &store,
     };
     let limits = Limits::default();
-    let Restart { flows, open, found } = restart(&directory, &setup, limits, &desk, now)?;
+    let Restart { flows, open, found, packets: recovered } = restart(&directory, &setup, limits, &desk)?;
     let journal = JournalConfig::new(&directory, &config.name, config.journal_limit_mib << 20);
     let journal = SegmentWriter::start(journal, &pool).map_err(|error| error.to_string())?;
     setup.journal = Some(journal.journal());
@@ -123,22 +126,31 @@ fn capture_with<S: PacketSource>(
     let (news, news_thread) = desk::start_news(&desk);
     let output = Journalled::new(lanes, news, config.control.is_some());
     let mut core = CaptureCore::new(core_config(config, source.interfaces(), limits), output);
-    desk.lock().expect(core.restore(flows, found));
+    let restored = core.restore(flows, found, now);
+    if restored.abandoned > 0 {
+        tracing::warn!("too little is left of {} calls to go on with them", restored.abandoned);
+    }
+    desk.lock().expect(restored.ids);
 
     let mut recovering = true;
+    let mut disk = DiskWatch::new(&directory);
     let errors = capture_loop(&mut source, &mut core, stop, AfterError::Stop, |_, _| {
         if recovering && desk.lock().has_all_recovered() {
             recovering = false;
+            // What the journal is about to forget must be durable elsewhere.
+            desk.lock().commit();
             journal.journal().forget_recovered();
         }
+        disk.look_at(journal.journal().state());
     });
-    tracing::info!("stopping: {} calls in progress are closed", core.directory().open_calls().count());
+    tracing::info!("stopping: {} calls in progress are closed", calls_in_progress(core.directory()));
     core.finish(EndCause::Shutdown);
     core.end_batch(Nanos::ZERO);
 
     let mut summary = Summary {
         packets: core.ledger().clone(),
         capture_seconds: core.capture_span().as_secs_f64(),
+        recovered_packets: recovered,
         source: Some(SourceSummary::new(&source.statistics())),
         errors: errors.iter().map(ToString::to_string).collect(),
         ..Summary::default()
@@ -148,7 +160,9 @@ fn capture_with<S: PacketSource>(
     summary.set_workers(workers.join());
     // The news' sender went with the core: the thread ends.
     let _ = news_thread.join();
-    summary.set_journal(&journal.finish());
+    let figures = journal.finish();
+    summary.set_journal(&figures);
+    summary.errors.extend(disk.report(&figures));
     let (counts, errors) = {
         let mut desk = desk.lock();
         desk.commit();
@@ -157,8 +171,7 @@ fn capture_with<S: PacketSource>(
     summary.set_calls(counts);
     summary.errors.extend(errors);
     summary.set_delivery(uploader.map(|uploader| uploader.drain(DRAIN)));
-    summary.wall_seconds = started.elapsed().as_secs_f64();
-    summary.cpu_seconds.total = cpu::process_seconds();
+    summary.set_process(started);
     report(&config.data_dir, &summary)
 }
 
@@ -169,6 +182,12 @@ fn report(data_dir: &Path, summary: &Summary) -> Result<(), String> {
     let json = serde_json::to_vec(summary).map_err(|error| error.to_string())?;
     fs::write(&path, json).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     if summary.errors.is_empty() { Ok(()) } else { Err(summary.errors.join("\n")) }
+}
+
+/// Calls that are not over yet; those that are may still wait for late messages.
+fn calls_in_progress(directory: &Directory) -> usize {
+    let rows = directory.open_calls().filter_map(|call| directory.row(call));
+    rows.filter(|row| row.state == CallState::Active).count()
 }
 
 fn start_delivery(

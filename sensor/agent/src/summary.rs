@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Instant;
 
 use nightjar_capture::SourceStatistics;
 use nightjar_journal::JournalFigures;
@@ -10,6 +11,7 @@ use nightjar_schema::{Call, CallState};
 use nightjar_store::UploadStatus;
 use serde::Serialize;
 
+use crate::cpu;
 use crate::workers::WorkersReport;
 
 /// Seconds of CPU time by stage.
@@ -115,6 +117,8 @@ pub struct Summary {
     /// What became of recorded packets; absent where nothing is decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_packets: Option<AudioLedger>,
+    /// Packets of an earlier run whose calls went on in this one: `audio_packets` holds them too.
+    pub recovered_packets: u64,
     /// The calls.
     pub calls: u64,
     /// Calls by state.
@@ -133,6 +137,8 @@ pub struct Summary {
     pub wall_seconds: f64,
     /// CPU time.
     pub cpu_seconds: CpuSeconds,
+    /// The most memory that the process has held at once.
+    pub peak_memory_bytes: u64,
     /// What the journal wrote; absent where there is none on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<JournalSummary>,
@@ -176,12 +182,25 @@ impl Summary {
 
     /// Takes over the journal's figures.
     pub fn set_journal(&mut self, figures: &JournalFigures) {
+        if figures.lost_packets > 0 {
+            self.errors.push(format!(
+                "the journal could not write {} packets: its disk is full or failing, see its directory's free space",
+                figures.lost_packets
+            ));
+        }
         self.journal = Some(JournalSummary {
             bytes: figures.bytes,
             commits: figures.commits,
             fdatasyncs: figures.fdatasyncs,
             lost_packets: figures.lost_packets,
         });
+    }
+
+    /// Takes the process's own figures, at the end.
+    pub fn set_process(&mut self, started: Instant) {
+        self.wall_seconds = started.elapsed().as_secs_f64();
+        self.cpu_seconds.total = cpu::process_seconds();
+        self.peak_memory_bytes = cpu::peak_memory();
     }
 
     /// For a person.
@@ -198,6 +217,10 @@ impl Summary {
         }
         if packets.residual() != 0 {
             let _ = writeln!(text, "          UNACCOUNTED {:>10}", packets.residual());
+        }
+        if self.recovered_packets > 0 {
+            let _ =
+                writeln!(text, "          recovered   {:>10}   of an earlier run", self.recovered_packets);
         }
         if let Some(audio) = &self.audio_packets {
             let _ = writeln!(text, "audio     {audio}");

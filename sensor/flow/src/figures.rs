@@ -101,6 +101,16 @@ impl Figures {
         self.transit.0
     }
 
+    /// True when a number has come here and in another stream's figures, among the last of each.
+    pub fn shares_numbers(&self, other: &Figures) -> bool {
+        if self.packets == 0 || other.packets == 0 {
+            return false;
+        }
+        let ahead = i32::from(self.newest().since(other.newest()));
+        let moved = |seen: u128| seen.checked_shr(ahead.unsigned_abs()).unwrap_or(0);
+        if ahead >= 0 { moved(self.seen) & other.seen != 0 } else { self.seen & moved(other.seen) != 0 }
+    }
+
     /// Sequence numbers that never came.
     pub fn lost(&self) -> u64 {
         if self.packets == 0 {
@@ -211,10 +221,7 @@ impl Figures {
     fn is_copy(&self, new: &Sighting) -> bool {
         self.recent.iter().flatten().any(|old| {
             let same = old.sequence == new.sequence && old.timestamp == new.timestamp && old.len == new.len;
-            same && match (old.ip_id, new.ip_id) {
-                (Some(old_id), Some(new_id)) if old_id != 0 || new_id != 0 => old_id == new_id,
-                _ => new.at - old.at <= COPY_SPAN,
-            }
+            same && is_same_datagram((old.at, old.ip_id), (new.at, new.ip_id))
         })
     }
 
@@ -227,6 +234,14 @@ impl Figures {
         let arrival = at.signed_since(last_at) as f64 * f64::from(clock_rate) / 1e9;
         let difference = (arrival - f64::from(ticks)).abs();
         self.jitter_scaled += difference - self.jitter_scaled / 16.0;
+    }
+}
+
+/// Whether two datagrams of equal content are one, seen twice, by stamp and IP identification.
+pub(crate) fn is_same_datagram(old: (Nanos, Option<u16>), new: (Nanos, Option<u16>)) -> bool {
+    match (old.1, new.1) {
+        (Some(old_id), Some(new_id)) if old_id != 0 || new_id != 0 => old_id == new_id,
+        _ => new.0 - old.0 <= COPY_SPAN,
     }
 }
 
@@ -275,6 +290,15 @@ mod tests {
         assert_eq!(see(30, 2, None), Sequence::Newest);
         assert_eq!(see(40, 2, None), Sequence::MirrorCopy);
         assert_eq!((figures.packets, figures.duplicates), (3, 1));
+    }
+
+    #[test]
+    fn streams_share_numbers_only_where_both_saw_them() {
+        let (early, late) = (count(65_530..=65_535), count([2, 3]));
+        assert!(!early.shares_numbers(&late) && !late.shares_numbers(&early));
+        let both = count([65_534, 0, 1]);
+        assert!(early.shares_numbers(&both) && both.shares_numbers(&early));
+        assert!(!count([9_000]).shares_numbers(&early) && !early.shares_numbers(&Figures::new(Nanos(0))));
     }
 
     #[test]

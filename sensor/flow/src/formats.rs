@@ -74,43 +74,6 @@ pub(crate) fn guessed_format(used: &FormatUse) -> Option<Format> {
     })
 }
 
-/// The static audio payload types of RFC 3551 (6, table 4) and comfort noise (RFC 3389).
-pub fn static_format(payload_type: PayloadType) -> Option<Format> {
-    let (codec, clock_rate, channels) = match payload_type {
-        0 => ("PCMU", 8_000, 1),
-        3 => ("GSM", 8_000, 1),
-        4 => ("G723", 8_000, 1),
-        5 => ("DVI4", 8_000, 1),
-        6 => ("DVI4", 16_000, 1),
-        7 => ("LPC", 8_000, 1),
-        8 => ("PCMA", 8_000, 1),
-        9 => ("G722", 8_000, 1),
-        10 => ("L16", 44_100, 2),
-        11 => ("L16", 44_100, 1),
-        12 => ("QCELP", 8_000, 1),
-        13 | 19 => ("CN", 8_000, 1),
-        14 => ("MPA", 90_000, 1),
-        15 => ("G728", 8_000, 1),
-        16 => ("DVI4", 11_025, 1),
-        17 => ("DVI4", 22_050, 1),
-        18 => ("G729", 8_000, 1),
-        26 => ("JPEG", 90_000, 1),
-        31 => ("H261", 90_000, 1),
-        32 => ("MPV", 90_000, 1),
-        34 => ("H263", 90_000, 1),
-        _ => return None,
-    };
-    Some(Format {
-        payload_type,
-        codec: codec.into(),
-        clock_rate,
-        channels,
-        ptime_ms: None,
-        fmtp: None,
-        basis: Basis::Static,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

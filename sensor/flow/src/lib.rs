@@ -6,11 +6,12 @@
 mod bindings;
 mod figures;
 mod formats;
+mod recent_datagrams;
 mod stream;
 mod table;
 
 pub use bindings::{BindingTable, Resolved};
 pub use figures::{Figures, Sequence};
-pub use formats::{FormatUse, static_format};
+pub use formats::FormatUse;
 pub use stream::{Membership, Stream, StreamFacts, StreamKey};
-pub use table::{FlowTable, Limits, Placement, Rebound};
+pub use table::{FlowTable, Limits, Placement, Rebound, RtcpPlacement};

@@ -4,7 +4,7 @@ use nightjar_wire::{CallKey, FlowKey, Format, MediaKind, Nanos, PayloadType};
 use serde::{Deserialize, Serialize};
 
 use crate::figures::Figures;
-use crate::formats::{FormatUse, FormatUses, guessed_format, static_format};
+use crate::formats::{FormatUse, FormatUses, guessed_format};
 
 /// What identifies a stream on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -108,7 +108,7 @@ impl Stream {
             .iter()
             .find(|format| format.payload_type == payload_type)
             .cloned()
-            .or_else(|| static_format(payload_type))
+            .or_else(|| Format::of_static(payload_type))
             .or_else(|| {
                 self.uses().iter().find(|used| used.payload_type == payload_type).and_then(guessed_format)
             })

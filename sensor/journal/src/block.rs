@@ -86,7 +86,8 @@ impl BlockHeader {
         bytes
     }
 
-    /// The inverse of [`BlockHeader::bytes`]; `None` when the magic or a length is impossible. The
+    /// The inverse of [`BlockHeader::bytes`]; `None` when the magic, a length or a reserved
+    /// word is impossible. The
     /// checksum is not looked at.
     pub fn from_bytes(bytes: &[u8; HEADER_BYTES]) -> Option<BlockHeader> {
         let (chunks, _) = bytes.as_chunks::<8>();
@@ -106,7 +107,8 @@ impl BlockHeader {
             && own <= BLOCK_BYTES
             && header.payload.is_multiple_of(8)
             && header.stride as usize >= own
-            && header.stride.is_multiple_of(8);
+            && header.stride.is_multiple_of(8)
+            && word(7) == 0;
         sound.then_some(header)
     }
 

@@ -201,9 +201,18 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Goes on with a call that [`SpoolDirectory::open`] has found.
+    /// Goes on with a call that [`SpoolDirectory::open`] has found or another spool has given away.
     pub fn adopt(&mut self, call: u128, spooled: SpooledCall) {
         self.calls.insert(call, spooled);
+    }
+
+    /// Commits, and gives all calls away, for other spools of the same directory to adopt.
+    ///
+    /// # Errors
+    /// When the commit fails; the calls are still here then.
+    pub fn give_away(&mut self) -> Result<BTreeMap<u128, SpooledCall>, SpoolError> {
+        self.commit()?;
+        Ok(std::mem::take(&mut self.calls))
     }
 
     /// Appends encoded pages of a call: its audio before `encoded_through` is now in the spool,
@@ -451,6 +460,24 @@ mod tests {
         let (_, recovery) = SpoolDirectory::open(directory.path()).unwrap();
         assert_eq!(recovery.calls[&1].bytes, 8);
         assert_eq!(recovery.calls[&2].bytes, 4);
+    }
+
+    #[test]
+    fn a_call_that_is_given_away_goes_on_in_another_spool() {
+        let directory = tempfile::tempdir().unwrap();
+        let (spools, _) = SpoolDirectory::open(directory.path()).unwrap();
+        let (mut first, mut second) = (spools.spool(), spools.spool());
+        first.append(1, Nanos(1), b"", b"one ").unwrap();
+        for (call, spooled) in first.give_away().unwrap() {
+            second.adopt(call, spooled);
+        }
+        assert!(first.call(1).is_none());
+        drop(first);
+        second.append(1, Nanos(2), b"", b"more").unwrap();
+        assert_eq!(assembled(&second, 1), b"one more");
+        second.forget(1);
+        drop(second);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[test]

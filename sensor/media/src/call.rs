@@ -10,7 +10,7 @@ use crate::gaps::{AudioGap, GapLog};
 use crate::held::Held;
 use crate::playout::FramePlace;
 use crate::stream::{AudioStream, Rules};
-use crate::summary::{AudioSummary, Mark};
+use crate::summary::{AudioSummary, Mark, StreamCounts, StreamSummary};
 use crate::timeline::{Step, Timeline};
 use crate::{AudioConfig, ChannelLayout, Decision, Fate, StreamSpec};
 
@@ -20,7 +20,7 @@ const MAX_STREAMS: usize = 256;
 /// Most times in which no sensor ran that are told apart.
 const MAX_OUTAGES: usize = 64;
 
-/// A call's audio. About 8 KB with two streams of G.711.
+/// A call's audio. About 10 KB with two streams of G.711, most of it packets that wait.
 #[derive(Clone, Debug)]
 pub struct CallAudio {
     config: AudioConfig,
@@ -29,6 +29,9 @@ pub struct CallAudio {
     held: Held,
     streams: Vec<AudioStream>,
     timeline: Option<Timeline>,
+    /// The caller is on the right, because it was heard there before anybody knew that it is the
+    /// caller.
+    mirrored: bool,
     /// Frames are closed up to this moment.
     watermark: Nanos,
     gaps: GapLog,
@@ -63,6 +66,7 @@ impl CallAudio {
             // Two parties are the rule; a growing vector would make room for four.
             streams: Vec::with_capacity(2),
             timeline: None,
+            mirrored: false,
             watermark: Nanos::ZERO,
             gaps: GapLog::default(),
             digits: DigitLog::default(),
@@ -74,8 +78,10 @@ impl CallAudio {
     }
 
     /// The audio of a call of which an earlier run of the sensor has encoded `so_far.samples`
-    /// samples: the timeline goes on there. The streams are to be opened again. Packets whose place
-    /// lies before are [`Fate::Encoded`].
+    /// samples: the timeline goes on there. `so_far` is a [`progress`](CallAudio::progress) with
+    /// `samples` set back to what was kept. The streams are to be opened again. Packets may be read
+    /// again from any moment before; those whose place is encoded are [`Fate::Encoded`]. Counts
+    /// begin anew: each run's ledger is its own.
     pub fn resume(config: &AudioConfig, decision: Decision, so_far: AudioSummary) -> CallAudio {
         let mut call = CallAudio::new(config, decision);
         call.timeline = so_far.started_at.map(|at| {
@@ -83,16 +89,22 @@ impl CallAudio {
         });
         call.encoded_before = call.timeline.as_ref().map_or(i64::MIN, |timeline| timeline.next);
         call.digits = DigitLog::resume(so_far.digits.clone());
+        let samples = so_far.samples;
         call.earlier = so_far;
+        // What was lost behind that point is found again.
+        call.earlier.gaps.retain(|gap| gap.cause != GapCause::Wire || gap.at_ms * 8 < samples);
         call
     }
 
-    /// Makes a stream known. A number that is known already is described anew.
+    /// Makes a stream known. A number that is known already is described anew: who has been heard
+    /// stays on its channel, and its partner on the other.
     pub fn open_stream(&mut self, spec: StreamSpec) {
         if let Some(stream) = self.stream_mut(spec.stream) {
             stream.set_formats(spec.formats.clone());
             stream.set_use(spec.use_);
-            stream.spec = spec;
+            let heard_on = stream.heard_on;
+            stream.spec = spec.clone();
+            self.keep_channel(&spec, heard_on);
         } else if self.streams.len() < MAX_STREAMS {
             self.streams.push(AudioStream::new(spec));
         }
@@ -109,6 +121,8 @@ impl CallAudio {
     pub fn relabel(&mut self, stream: u32, leg: Option<u16>, receiver: Option<u16>) {
         if let Some(stream) = self.stream_mut(stream) {
             (stream.spec.leg, stream.spec.receiver) = (leg, receiver);
+            let (spec, heard_on) = (stream.spec.clone(), stream.heard_on);
+            self.keep_channel(&spec, heard_on);
         }
     }
 
@@ -168,7 +182,8 @@ impl CallAudio {
         self.close_frames(watermark.max(jumped.unwrap_or(Nanos::ZERO)), sink);
     }
 
-    /// Ends the recording exactly at `end` and says what it came to.
+    /// Ends the recording exactly at `end` and says what it came to; later if frames beyond `end`
+    /// were given already. A call that was never answered is recorded with everything that was held.
     pub fn finish(&mut self, end: Nanos, sink: &mut impl FrameSink) -> AudioSummary {
         if self.decided.is_none() {
             self.decided = Some(Dialogs::All);
@@ -193,9 +208,13 @@ impl CallAudio {
 
     /// What it has come to so far.
     pub fn progress(&self) -> AudioSummary {
-        let position = |at: i64| self.timeline.as_ref().map_or(0, |timeline| position_on(timeline, at));
-        let outages: Vec<(u64, u64, GapCause)> =
-            self.outages.iter().map(|&(from, to, cause)| (position(from), position(to), cause)).collect();
+        let mut outages: Vec<(u64, u64, GapCause)> = Vec::new();
+        if let Some(timeline) = &self.timeline {
+            let position = |at| position_on(timeline, at);
+            outages
+                .extend(self.outages.iter().map(|&(from, to, cause)| (position(from), position(to), cause)));
+            outages.sort_unstable_by_key(|&(from, to, _)| (from, to));
+        }
         let (unlisted, unlisted_ms) = self.gaps.unlisted();
         let mut summary = AudioSummary {
             started_at: self.timeline.as_ref().map(|timeline| nanos_at(timeline.origin)),
@@ -211,12 +230,20 @@ impl CallAudio {
             ..AudioSummary::default()
         };
         summary.duration = Nanos(summary.samples * SAMPLE_NANOS as u64);
-        self.add_earlier_counts(&mut summary);
+        self.add_earlier_streams(&mut summary);
         summary.heard =
             summary.streams.iter().filter(|stream| stream.heard_samples > 0).map(|s| s.stream).collect();
         summary.channel_legs = self.channel_legs();
         summary.marks = self.marks(&summary);
         summary
+    }
+
+    /// A stream that has been heard got another place: the sides are exchanged rather than that a
+    /// party changes its channel within the recording.
+    fn keep_channel(&mut self, spec: &StreamSpec, heard_on: Option<usize>) {
+        if heard_on.is_some_and(|channel| channel != channel_of(spec, self.config.channels, self.mirrored)) {
+            self.mirrored = !self.mirrored;
+        }
     }
 
     fn stream_mut(&mut self, stream: u32) -> Option<&mut AudioStream> {
@@ -316,11 +343,16 @@ impl CallAudio {
         frame.begin(place.position, samples);
         let end = place.at + samples as i64;
         let mut heard = false;
+        let (layout, mirrored) = (self.config.channels, self.mirrored);
         for stream in self.streams.iter_mut().filter(|stream| !stream.is_silent_before(end)) {
-            let channel = channel_of(&stream.spec, self.config.channels);
+            let channel = channel_of(&stream.spec, layout, mirrored);
+            let gaps = &mut self.gaps;
             frame.mix(channel, |plane| {
-                let played = stream.render(place, &mut self.gaps, plane);
+                let played = stream.render(place, gaps, plane);
                 heard |= played;
+                if played {
+                    stream.heard_on = Some(channel);
+                }
                 played
             });
         }
@@ -343,15 +375,16 @@ impl CallAudio {
         gaps
     }
 
-    fn add_earlier_counts(&self, summary: &mut AudioSummary) {
+    fn add_earlier_streams(&self, summary: &mut AudioSummary) {
         for earlier in &self.earlier.streams {
-            let Some(stream) = summary.streams.iter_mut().find(|stream| stream.stream == earlier.stream)
-            else {
-                summary.streams.push(earlier.clone());
-                continue;
-            };
-            stream.counts += earlier.counts;
-            stream.heard_samples += earlier.heard_samples;
+            match summary.streams.iter_mut().find(|stream| stream.stream == earlier.stream) {
+                Some(stream) => stream.heard_samples += earlier.heard_samples,
+                None => {
+                    summary
+                        .streams
+                        .push(StreamSummary { counts: StreamCounts::default(), ..earlier.clone() });
+                }
+            }
         }
     }
 
@@ -361,7 +394,7 @@ impl CallAudio {
             channel.extend_from_slice(earlier);
         }
         for stream in self.streams.iter().filter(|stream| stream.heard_samples > 0) {
-            legs[channel_of(&stream.spec, self.config.channels)].extend(stream.spec.leg);
+            legs[channel_of(&stream.spec, self.config.channels, self.mirrored)].extend(stream.spec.leg);
         }
         for channel in &mut legs {
             channel.sort_unstable();
@@ -374,35 +407,39 @@ impl CallAudio {
         let mut sides: Vec<usize> = self
             .streams
             .iter()
-            .filter(|stream| stream.heard_samples > 0)
-            .map(|stream| channel_of(&stream.spec, ChannelLayout::Stereo))
+            .filter(|stream| summary.heard.contains(&stream.spec.stream))
+            .map(|stream| channel_of(&stream.spec, ChannelLayout::Stereo, false))
             .collect();
         sides.sort_unstable();
         sides.dedup();
+        let earlier = &self.earlier;
+        let both_earlier = !earlier.heard.is_empty() && !earlier.marks.contains(&Mark::OneSided);
         let mut marks = Vec::new();
-        marks.extend((sides.len() == 1).then_some(Mark::OneSided));
-        marks.extend((summary.counts().undecodable > 0).then_some(Mark::Undecodable));
-        let jumped = self.clock_jumped || self.earlier.marks.contains(&Mark::ClockJump);
+        marks.extend((sides.len() == 1 && !both_earlier).then_some(Mark::OneSided));
+        let undecodable = summary.counts().undecodable > 0 || earlier.marks.contains(&Mark::Undecodable);
+        marks.extend(undecodable.then_some(Mark::Undecodable));
+        let jumped = self.clock_jumped || earlier.marks.contains(&Mark::ClockJump);
         marks.extend(jumped.then_some(Mark::ClockJump));
         marks
     }
 }
 
-/// The caller is heard left, all others right; an unnamed source where its listener's partner is.
-fn channel_of(spec: &StreamSpec, layout: ChannelLayout) -> usize {
+/// The caller is heard left, all others right, unless the sides are mirrored; an unnamed source
+/// where its listener's partner is.
+fn channel_of(spec: &StreamSpec, layout: ChannelLayout, mirrored: bool) -> usize {
     if layout == ChannelLayout::Mono {
         return 0;
     }
-    match (spec.leg, spec.receiver) {
-        (Some(0), _) => 0,
-        (Some(_), _) => 1,
-        (None, Some(0)) => 1,
-        (None, _) => 0,
-    }
+    let right = match (spec.leg, spec.receiver) {
+        (Some(0), _) => false,
+        (Some(_), _) | (None, Some(0)) => true,
+        (None, _) => false,
+    };
+    usize::from(right != mirrored)
 }
 
-/// Where a sample of the grid lies in the recording; a rough place where time was skipped.
+/// Where a sample of the grid lies in the recording so far; a rough place where time was skipped.
 fn position_on(timeline: &Timeline, at: i64) -> u64 {
     let behind = timeline.next - at;
-    timeline.position.saturating_add_signed(-behind)
+    timeline.position.saturating_add_signed(-behind).min(timeline.position)
 }

@@ -9,7 +9,7 @@ use nightjar_wire::{Format, Nanos};
 pub enum ChannelLayout {
     /// All parties on one channel.
     Mono,
-    /// The caller (leg 0) left, all others right.
+    /// The caller (leg 0) left, all others right; a stream without leg and receiver left.
     Stereo,
 }
 

@@ -9,6 +9,9 @@ const MAX_DIGITS: usize = 4096;
 /// Earlier events whose repeated end packets are still recognised.
 const REMEMBERED: usize = 4;
 
+/// A digit that is found again lies this near, however much of it is read again.
+const SAME_PRESS: Nanos = Nanos::from_millis(40);
+
 /// The keys by event code (RFC 4733, table 7).
 const KEYS: &[u8; 16] = b"0123456789*#ABCD";
 
@@ -29,6 +32,8 @@ pub struct Digit {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DigitLog {
     digits: Vec<Digit>,
+    /// How many of them an earlier run has found: their packets may be read again.
+    earlier: usize,
 }
 
 impl DigitLog {
@@ -41,10 +46,18 @@ impl DigitLog {
 
     /// Continues an earlier list.
     pub(crate) fn resume(digits: Vec<Digit>) -> DigitLog {
-        DigitLog { digits }
+        DigitLog { earlier: digits.len(), digits }
     }
 
+    /// The new digit's place in the log.
     fn push(&mut self, digit: Digit) -> Option<usize> {
+        let again = self.digits[..self.earlier].iter().position(|known| {
+            let apart = known.at.signed_since(digit.at).unsigned_abs();
+            (known.stream, known.digit) == (digit.stream, digit.digit) && apart < SAME_PRESS.0
+        });
+        if again.is_some() {
+            return again;
+        }
         (self.digits.len() < MAX_DIGITS).then(|| {
             self.digits.push(digit);
             self.digits.len() - 1
@@ -115,7 +128,8 @@ impl EventTracker {
         press.ended |= ended;
         if let Some(entry) = press.entry {
             let length = u64::from(press.before) + u64::from(press.ticks);
-            log.digits[entry].duration_ms = (length * 1000 / u64::from(packet.clock_rate)) as u32;
+            let digit = &mut log.digits[entry];
+            digit.duration_ms = digit.duration_ms.max((length * 1000 / u64::from(packet.clock_rate)) as u32);
         }
     }
 }

@@ -4,6 +4,9 @@
 //! The contract with whoever drives it: packets of one stream come in the order of their capture,
 //! and after `advance(watermark)` no packet comes whose arrival is earlier than the watermark.
 //! Then neither the size of the batches nor the interleaving of the streams reaches the output.
+//! An event that changes who is heard (`relabel`, `set_use`, `handle_answered`) is given after
+//! `advance(its moment)`, since it holds from the next frame on; `finish(end)` comes before any
+//! `advance` beyond `end` plus the wait for late packets: frames that were given cannot be taken back.
 
 mod call;
 mod clock;

@@ -38,6 +38,8 @@ pub(crate) struct AudioStream {
     pub(crate) spec: StreamSpec,
     pub(crate) counts: StreamCounts,
     pub(crate) heard_samples: u64,
+    /// The channel that it was last heard on.
+    pub(crate) heard_on: Option<usize>,
     window: SequenceWindow,
     clock: ClockFit,
     queue: PacketQueue,
@@ -68,6 +70,7 @@ impl AudioStream {
             spec,
             counts: StreamCounts::default(),
             heard_samples: 0,
+            heard_on: None,
             window: SequenceWindow::default(),
             clock: ClockFit::default(),
             queue: PacketQueue::default(),

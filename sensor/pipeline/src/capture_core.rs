@@ -3,7 +3,7 @@
 //! the capture clock: the same frames give the same calls at any speed.
 
 use nightjar_capture::RawFrame;
-use nightjar_flow::{FlowTable, Limits, Placement, Stream};
+use nightjar_flow::{FlowTable, Limits, Placement, RtcpPlacement, Stream};
 use nightjar_schema::{Call, EndCause};
 use nightjar_signal::{Directory, Output, SignalConfig};
 use nightjar_wire::{
@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::event::CoreEvent;
 use crate::ledger::{Dropped, Ignored, Ledger};
+use crate::outage::Interrupted;
 use crate::preroll::{self, Evicted, Preroll};
 use crate::reassembly::{Outcome, Reassembly};
 use crate::recovery::Recovered;
@@ -80,6 +81,15 @@ pub trait CoreOutput {
     fn publish(&mut self, clock: Nanos, watermark: Nanos);
 }
 
+/// What became of the calls that an earlier run left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Those that go on.
+    pub ids: Vec<Uuid>,
+    /// Calls of which too little was left.
+    pub abandoned: u64,
+}
+
 /// One capture core with the signalling read in line.
 pub struct CaptureCore<O> {
     config: CoreConfig,
@@ -98,6 +108,8 @@ pub struct CaptureCore<O> {
     /// Rows closed so far.
     closed: u64,
     evicted: Vec<Evicted>,
+    /// Streams that an outage of the sensor has interrupted.
+    interrupted: Interrupted,
 }
 
 impl<O: CoreOutput> CaptureCore<O> {
@@ -121,22 +133,42 @@ impl<O: CoreOutput> CaptureCore<O> {
             due: Nanos::MAX,
             closed: 0,
             evicted: Vec::new(),
+            interrupted: Interrupted::default(),
             config,
         }
     }
 
-    /// Goes on with the calls that an earlier run left; returns their ids.
-    pub fn restore(&mut self, flows: FlowTable, found: Recovered) -> Vec<Uuid> {
+    /// Goes on with the calls that an earlier run left, capturing since `now`.
+    pub fn restore(&mut self, flows: FlowTable, found: Recovered, now: Nanos) -> Restored {
         self.flows = flows;
         self.closed = found.closed;
-        let mut ids = Vec::new();
-        for state in found.snapshots.values() {
-            // What cannot be read is another version's; its packets are in the journal still.
-            let Ok(call) = self.directory.restore(state) else { continue };
-            ids.extend(self.directory.row(call).map(|row| row.id));
+        let mut restored = Restored::default();
+        for call in found.open_calls() {
+            let state = found.snapshots.get(&call);
+            // A state that cannot be read is another version's, or was in the journal's lost end.
+            if state.is_some_and(|state| self.directory.restore(state).is_ok()) {
+                restored.ids.extend(self.directory.row(call).map(|row| row.id));
+                let from = found.last_at(call).min(now);
+                self.output.event(now, CoreEvent::Outage { call, from, to: now });
+            } else {
+                restored.abandoned += 1;
+                self.flows.close_call(call);
+                self.output.event(now, CoreEvent::Abandoned { call });
+            }
+        }
+        self.interrupted = found.interrupted;
+        self.directory.handle_time(now);
+        for call in self.directory.open_calls().collect::<Vec<_>>() {
+            self.interrupted.handle_outage(call, &self.flows);
+            // A call's state was written before its media came: without them it would wait for
+            // hours for a BYE that fell into the outage.
+            let heard = self.flows.streams_of(call).map(|stream| stream.figures.last_at).max();
+            if let Some(at) = heard.filter(|at| *at > Nanos::ZERO) {
+                self.directory.handle_media(at, call);
+            }
         }
         self.drain_directory();
-        ids
+        restored
     }
 
     /// The counters so far.
@@ -340,6 +372,7 @@ impl<O: CoreOutput> CaptureCore<O> {
                     self.directory.handle_media(at, call);
                     self.set_due();
                 }
+                self.interrupted.handle_packet(stream, rtp.sequence());
                 let kept = self.output.media(call, stream, at, payload);
                 self.count_kept(kept, frames);
             }
@@ -351,15 +384,16 @@ impl<O: CoreOutput> CaptureCore<O> {
 
     fn handle_rtcp(&mut self, datagram: &Datagram<'_>) {
         let Datagram { at, src, dst, payload, frames, .. } = *datagram;
-        match self.flows.bindings().rtcp_call(FlowKey::new(src, dst), at) {
-            Some(_) if datagram.truncated && self.config.depth == Depth::Payload => {
+        match self.flows.handle_rtcp(at, FlowKey::new(src, dst), payload, datagram.ip_id) {
+            RtcpPlacement::Bound(_) if datagram.truncated && self.config.depth == Depth::Payload => {
                 self.ledger.drop(Dropped::Truncated, frames);
             }
-            Some(call) => {
+            RtcpPlacement::Bound(call) => {
                 let kept = self.output.rtcp(call, at, payload);
                 self.count_kept(kept, frames);
             }
-            None => self.ledger.ignore(Ignored::Rtcp, frames),
+            RtcpPlacement::MirrorCopy => self.ledger.ignore(Ignored::MirrorCopy, frames),
+            RtcpPlacement::Unknown => self.ledger.ignore(Ignored::Rtcp, frames),
         }
     }
 
@@ -474,7 +508,7 @@ impl<O: CoreOutput> CaptureCore<O> {
                 rebound.joined.into_iter().for_each(|id| self.joined(id));
             }
             Output::Unbind { call, dialog, endpoint, until } => {
-                self.flows.unbind(call, dialog, endpoint, until)
+                self.flows.unbind(call, dialog, endpoint, until);
             }
             Output::Answered { call, dialog, at } => {
                 self.output.event(at, CoreEvent::Answered { call, dialog, at });
@@ -482,9 +516,11 @@ impl<O: CoreOutput> CaptureCore<O> {
             }
             Output::Changed { call, at } => self.tell_changed(at, call),
             Output::Ended { call, at, cause, last_sign } => {
-                // Nobody hung up: what was last seen or heard ends the recording, not the timer.
-                let timed_out = matches!(cause, EndCause::MediaTimeout | EndCause::SessionTimer);
-                let ends_at = if timed_out { last_sign } else { at };
+                // Nobody hung up: what was last seen or heard ends the recording, not the timer, and
+                // not the end of a capture that went on without the call.
+                let hung_up = matches!(cause, EndCause::Bye | EndCause::Cancel | EndCause::Rejected);
+                let heard = self.flows.streams_of(call).map(|stream| stream.figures.last_at).max();
+                let ends_at = if hung_up { at } else { heard.map_or(last_sign, |at| at.max(last_sign)) };
                 self.flows.end_call(call, at);
                 self.output.event(at, CoreEvent::Ended { call, at: ends_at });
                 self.tell_changed(at, call);
@@ -513,6 +549,9 @@ impl<O: CoreOutput> CaptureCore<O> {
     fn close(&mut self, call: CallKey, mut row: Box<Call>) {
         let streams: Vec<Stream> = self.flows.close_call(call);
         row::add_streams(&mut row, &streams);
+        for (entry, stream) in row.streams.iter_mut().zip(&streams) {
+            entry.lost_ours = self.interrupted.take(stream.id).min(entry.lost);
+        }
         let ids = streams.iter().map(|stream| stream.id).collect();
         let order = self.closed;
         self.closed += 1;

@@ -78,6 +78,20 @@ pub enum CoreEvent {
         /// The ids of the row's streams, in their order.
         streams: Vec<u32>,
     },
+    /// No sensor ran for a while, and the call goes on.
+    Outage {
+        /// The call.
+        call: CallKey,
+        /// The last moment that the journal knows.
+        from: Nanos,
+        /// When capturing began again.
+        to: Nanos,
+    },
+    /// What an earlier run left of the call is too little to go on with it.
+    Abandoned {
+        /// The call.
+        call: CallKey,
+    },
 }
 
 impl CoreEvent {
@@ -89,7 +103,9 @@ impl CoreEvent {
             | CoreEvent::Answered { call, .. }
             | CoreEvent::Ended { call, .. }
             | CoreEvent::Snapshot { call, .. }
-            | CoreEvent::Closed { call, .. } => *call,
+            | CoreEvent::Closed { call, .. }
+            | CoreEvent::Outage { call, .. }
+            | CoreEvent::Abandoned { call } => *call,
         }
     }
 }

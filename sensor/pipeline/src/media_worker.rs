@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use nightjar_journal::{Record, RecordKind};
+use nightjar_journal::{Record, RecordKind, SpooledCall};
 use nightjar_media::{
-    AudioConfig, AudioFrame, AudioSummary, CallAudio, Decision, Fate, FrameSink, StreamSpec,
+    AudioConfig, AudioFrame, AudioSummary, CallAudio, Decision, FRAME_SAMPLES, Fate, FrameSink, StreamSpec,
 };
-use nightjar_schema::{Call, StreamUse};
+use nightjar_schema::{Call, GapCause, StreamUse};
 use nightjar_wire::{CallKey, MediaKind, Nanos};
 use uuid::Uuid;
 
@@ -50,7 +50,6 @@ pub struct Finished {
 
 /// A call that the worker mixes.
 struct CallInProgress {
-    id: Uuid,
     audio: CallAudio,
     recorder: Recorder,
     /// The end of the recording, once signalling has said so.
@@ -59,7 +58,7 @@ struct CallInProgress {
     copies: Vec<u32>,
     /// RTCP datagrams.
     rtcp: u64,
-    /// The journal block that its first record lies in; `None` for a call of an earlier run.
+    /// The journal block that its first record lies in; `None` while an earlier run's is read again.
     first_block: Option<u64>,
 }
 
@@ -68,6 +67,8 @@ struct CallInProgress {
 pub struct OpenCalls {
     calls: BTreeMap<CallKey, CallInProgress>,
     owner: HashMap<u32, CallKey>,
+    /// What is encoded of them.
+    spooled: BTreeMap<Uuid, SpooledCall>,
 }
 
 /// One worker's calls.
@@ -151,16 +152,24 @@ impl<T: RecordingTarget> MediaWorker<T> {
 
     /// Moves the open calls out, for the worker that goes on with them.
     pub fn take_calls(&mut self) -> OpenCalls {
-        OpenCalls { calls: std::mem::take(&mut self.calls), owner: std::mem::take(&mut self.owner) }
+        let spooled = self.target.give_away().unwrap_or_else(|error| {
+            self.calls.values_mut().for_each(|call| call.recorder.fail(&error));
+            BTreeMap::new()
+        });
+        let (calls, owner) = (std::mem::take(&mut self.calls), std::mem::take(&mut self.owner));
+        OpenCalls { calls, owner, spooled }
     }
 
     /// Goes on with the calls of `open` that are this worker's: those with `key % workers == index`.
     pub fn adopt(&mut self, open: &mut OpenCalls, index: u32, workers: u32) {
         let mine: Vec<CallKey> = open.calls.keys().copied().filter(|key| key.0 % workers == index).collect();
         for key in mine {
-            self.calls.extend(
-                open.calls.remove(&key).map(|call| (key, CallInProgress { first_block: None, ..call })),
-            );
+            let Some(call) = open.calls.remove(&key) else { continue };
+            if let Some(spooled) = open.spooled.remove(&call.recorder.call()) {
+                self.target.adopt(call.recorder.call(), spooled);
+            }
+            // All that this run's lane will hold of it is needed, should there be another crash.
+            self.calls.insert(key, CallInProgress { first_block: Some(0), ..call });
         }
         let calls = &self.calls;
         self.owner.extend(open.owner.iter().filter(|(_, key)| calls.contains_key(key)));
@@ -185,13 +194,6 @@ impl<T: RecordingTarget> MediaWorker<T> {
         }
     }
 
-    /// Notes for all open calls that no sensor ran.
-    pub fn handle_outage(&mut self, from: Nanos, to: Nanos, cause: nightjar_schema::GapCause) {
-        for call in self.calls.values_mut() {
-            call.audio.note_outage(from, to, cause);
-        }
-    }
-
     /// Takes a packet.
     pub(crate) fn handle_media(&mut self, stream: u32, arrival: Nanos, datagram: &[u8]) {
         let call = self.owner.get(&stream).and_then(|key| self.calls.get_mut(key));
@@ -209,9 +211,9 @@ impl<T: RecordingTarget> MediaWorker<T> {
         for (_, call) in self.calls.iter_mut().filter(|(key, _)| watermark.covers(**key)) {
             // Nothing after the end belongs to the recording.
             let until = call.ends_at.map_or(watermark.at, |end| end.min(watermark.at));
-            let mut sink = Encoding { recorder: &mut call.recorder, seconds: &mut self.encode_seconds };
+            let (target, seconds) = (&mut self.target, &mut self.encode_seconds);
+            let mut sink = Encoding { recorder: &mut call.recorder, target, seconds };
             call.audio.advance(until, &mut sink);
-            call.recorder.spill(call.id, &mut self.target);
         }
     }
 
@@ -231,6 +233,12 @@ impl<T: RecordingTarget> MediaWorker<T> {
                 }
             }
             CoreEvent::Closed { call, order, row, streams } => self.close(call, order, row, &streams),
+            CoreEvent::Outage { call, from, to } => {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.audio.note_outage(from, to, GapCause::SensorDown);
+                }
+            }
+            CoreEvent::Abandoned { call } => self.abandon(call),
             CoreEvent::Snapshot { .. } => {}
         }
     }
@@ -241,7 +249,6 @@ impl<T: RecordingTarget> MediaWorker<T> {
         }
         let decision = if answered { Decision::Everything } else { Decision::Undecided };
         let call = CallInProgress {
-            id,
             audio: CallAudio::new(&self.config.audio, decision),
             recorder: Recorder::new(&self.config.recording, id),
             ends_at: None,
@@ -292,12 +299,24 @@ impl<T: RecordingTarget> MediaWorker<T> {
             self.owner.remove(stream);
         }
         let end = call.ends_at.unwrap_or(self.clock);
-        let mut sink = Encoding { recorder: &mut call.recorder, seconds: &mut self.encode_seconds };
+        let (target, seconds) = (&mut self.target, &mut self.encode_seconds);
+        let mut sink = Encoding { recorder: &mut call.recorder, target, seconds };
         let summary = call.audio.finish(end, &mut sink);
         self.count(&call, &summary);
         row::add_audio(&mut row, &summary, streams);
         let error = call.recorder.finish(&mut row, &summary, call.ends_at, &mut self.target).err();
         self.finished.push(Finished { order, row, error });
+    }
+
+    /// Forgets a call that nothing more will be heard of; its packets are counted.
+    fn abandon(&mut self, key: CallKey) {
+        let Some(mut call) = self.calls.remove(&key) else { return };
+        self.owner.retain(|_, owner| *owner != key);
+        let (target, seconds) = (&mut self.target, &mut self.encode_seconds);
+        let mut sink = Encoding { recorder: &mut call.recorder, target, seconds };
+        let summary = call.audio.finish(self.clock, &mut sink);
+        self.count(&call, &summary);
+        self.target.discard(call.recorder.call());
     }
 
     fn count(&mut self, call: &CallInProgress, summary: &AudioSummary) {
@@ -320,16 +339,23 @@ impl<T: RecordingTarget> MediaWorker<T> {
     }
 }
 
-/// Encodes frames as they close, and measures how long that takes.
-struct Encoding<'a> {
+/// Encodes frames as they close, and estimates how long that takes.
+struct Encoding<'a, T> {
     recorder: &'a mut Recorder,
+    target: &'a mut T,
     seconds: &'a mut f64,
 }
 
-impl FrameSink for Encoding<'_> {
+/// Every so many frames one is timed and stands for all: the clock costs as much as a WAV frame.
+const TIMED: u64 = 16;
+
+impl<T: RecordingTarget> FrameSink for Encoding<'_, T> {
     fn frame(&mut self, frame: &AudioFrame) {
+        if !(frame.position / FRAME_SAMPLES as u64).is_multiple_of(TIMED) {
+            return self.recorder.frame(frame, self.target);
+        }
         let started = Instant::now();
-        self.recorder.frame(frame);
-        *self.seconds += started.elapsed().as_secs_f64();
+        self.recorder.frame(frame, self.target);
+        *self.seconds += started.elapsed().as_secs_f64() * TIMED as f64;
     }
 }

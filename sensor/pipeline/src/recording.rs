@@ -1,6 +1,9 @@
 //! One call's recording in the making: frames to container bytes, which wait in the spool until
 //! the call ends and then become a file.
 
+use std::collections::BTreeMap;
+
+use nightjar_journal::SpooledCall;
 use nightjar_media::{
     AudioFrame, AudioSummary, ChannelLayout, Encoder, EncoderConfig, FRAME_SAMPLES, SAMPLE_RATE,
 };
@@ -12,7 +15,11 @@ use uuid::Uuid;
 use crate::row::timestamp;
 
 /// Bytes that a call keeps in memory before they go to the spool.
-const SPILL_AFTER: usize = 8 << 10;
+const SPILL_AFTER: usize = 2 << 10;
+/// The same where they go to a file of their own: it is opened for each part.
+const GROW_AFTER: usize = 64 << 10;
+/// Bytes of a WAV header, for which room is left.
+const WAV_HEADER: usize = 44;
 
 /// How recordings are made.
 #[derive(Clone, Debug)]
@@ -45,7 +52,7 @@ pub trait RecordingTarget {
     ///
     /// # Errors
     /// In plain words, when the disk refuses.
-    fn append(&mut self, call: Uuid, bytes: &[u8]) -> Result<(), String>;
+    fn append(&mut self, part: &Part<'_>) -> Result<(), String>;
 
     /// Makes the file: `header`, what was appended, `tail`; and forgets what was appended.
     ///
@@ -56,8 +63,30 @@ pub trait RecordingTarget {
     /// Forgets what was appended.
     fn discard(&mut self, call: Uuid);
 
+    /// Gives what was appended of all calls away, for another target of the same disk to adopt.
+    ///
+    /// # Errors
+    /// In plain words, when the disk refuses; what was appended is then lost.
+    fn give_away(&mut self) -> Result<BTreeMap<Uuid, SpooledCall>, String>;
+
+    /// Takes what another target has given away of a call.
+    fn adopt(&mut self, call: Uuid, spooled: SpooledCall);
+
     /// Makes what was appended durable; called a few times a second.
     fn commit(&mut self);
+}
+
+/// More of a recording in the making.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// Whose it is.
+    pub call: Uuid,
+    /// How the file will be packed.
+    pub container: Container,
+    /// Bytes of the header that will come last and stand first; 0 where there is none.
+    pub reserve: usize,
+    /// The bytes.
+    pub bytes: &'a [u8],
 }
 
 /// What a file is made of.
@@ -80,6 +109,9 @@ pub struct NewFile<'a> {
 /// Takes a call's frames.
 pub(crate) struct Recorder {
     config: RecordingConfig,
+    /// The call's id, by which the target knows what was appended.
+    call: Uuid,
+    /// The recording's id.
     id: Uuid,
     /// Made with the first frame: most calls that fail never need one.
     encoder: Option<Encoder>,
@@ -99,6 +131,7 @@ impl Recorder {
     pub(crate) fn new(config: &RecordingConfig, call: Uuid) -> Recorder {
         Recorder {
             config: config.clone(),
+            call,
             id: recording_id(call, "audio", 0),
             encoder: None,
             bytes: Vec::new(),
@@ -110,28 +143,29 @@ impl Recorder {
         }
     }
 
-    /// Takes the next frame.
-    pub(crate) fn frame(&mut self, frame: &AudioFrame) {
+    /// Whose recording it is.
+    pub(crate) fn call(&self) -> Uuid {
+        self.call
+    }
+
+    /// Takes the next frame. What has been encoded moves to the spool when it is much: an hour on
+    /// hold comes in one go, and must not be in memory in one piece.
+    pub(crate) fn frame<T: RecordingTarget>(&mut self, frame: &AudioFrame, target: &mut T) {
         let channels = self.config.encoder.channels();
         if (0..channels.count()).all(|channel| !frame.heard(channel)) {
             self.silence += frame.len as u64;
             return;
         }
-        self.encode_silence(channels);
+        self.encode_silence(channels, target);
         self.heard = true;
-        self.encode(frame);
+        self.encode(frame, target);
     }
 
-    /// Moves what has been encoded to the spool when it is much.
-    pub(crate) fn spill<T: RecordingTarget>(&mut self, call: Uuid, target: &mut T) {
-        if self.bytes.len() < SPILL_AFTER || self.error.is_some() {
-            return;
+    /// What was appended so far is lost.
+    pub(crate) fn fail(&mut self, error: &str) {
+        if self.appended {
+            self.error.get_or_insert_with(|| error.to_owned());
         }
-        match target.append(call, &self.bytes) {
-            Ok(()) => self.appended = true,
-            Err(error) => self.error = Some(error),
-        }
-        self.bytes.clear();
     }
 
     /// Ends the recording and adds it to the row; a call in which nothing was heard has none.
@@ -154,7 +188,7 @@ impl Recorder {
         let limit =
             ends_at.map_or(u64::MAX, |end| (end - started_at).0 / (1_000_000_000 / u64::from(SAMPLE_RATE)));
         self.silence = self.silence.min(limit.saturating_sub(self.samples));
-        self.encode_silence(self.config.encoder.channels());
+        self.encode_silence(self.config.encoder.channels(), target);
         let header = match &mut self.encoder {
             Some(encoder) => {
                 encoder.finish(&mut self.bytes);
@@ -205,17 +239,17 @@ impl Recorder {
         }
     }
 
-    fn encode_silence(&mut self, channels: ChannelLayout) {
+    fn encode_silence<T: RecordingTarget>(&mut self, channels: ChannelLayout, target: &mut T) {
         let mut frame = AudioFrame::silent(channels);
         while self.silence > 0 {
             frame.position = self.samples;
             frame.len = self.silence.min(FRAME_SAMPLES as u64) as usize;
             self.silence -= frame.len as u64;
-            self.encode(&frame);
+            self.encode(&frame, target);
         }
     }
 
-    fn encode(&mut self, frame: &AudioFrame) {
+    fn encode<T: RecordingTarget>(&mut self, frame: &AudioFrame, target: &mut T) {
         if self.encoder.is_none() && self.error.is_none() {
             // The Ogg stream's number: from the recording's id, so that it is the same each time.
             let serial = self.id.as_bytes()[12..].iter().fold(0, |n, byte| n << 8 | u32::from(*byte));
@@ -228,5 +262,25 @@ impl Recorder {
             encoder.frame(frame, &mut self.bytes);
             self.samples += frame.len as u64;
         }
+        self.spill(target);
+    }
+
+    fn spill<T: RecordingTarget>(&mut self, target: &mut T) {
+        let container = self.config.container();
+        let (after, reserve) = match container {
+            Container::Opus => (SPILL_AFTER, 0),
+            Container::Wav => (GROW_AFTER, WAV_HEADER),
+        };
+        if self.bytes.len() < after {
+            return;
+        }
+        if self.error.is_none() {
+            let part = Part { call: self.call, container, reserve, bytes: &self.bytes };
+            match target.append(&part) {
+                Ok(()) => self.appended = true,
+                Err(error) => self.error = Some(error),
+            }
+        }
+        self.bytes.clear();
     }
 }

@@ -2,8 +2,11 @@
 
 use nightjar_flow::{FormatUse, Stream};
 use nightjar_media::AudioSummary;
-use nightjar_schema::{Call, CallEvent, CallEventKind, Gap, StreamFormat, StreamUse, Timestamp};
+use nightjar_schema::{Call, CallEvent, CallEventKind, Gap, GapCause, StreamFormat, StreamUse, Timestamp};
 use nightjar_wire::{Basis, MediaKind, Nanos};
+
+/// The longest packet time there is, and some jitter.
+const LONGEST_EDGE_MS: u64 = 100;
 
 /// Adds the call's streams to its row, in order of opening.
 pub(crate) fn add_streams(row: &mut Call, streams: &[Stream]) {
@@ -16,6 +19,7 @@ pub(crate) fn add_streams(row: &mut Call, streams: &[Stream]) {
     }
     add_events(row, streams);
     add_marks(row);
+    begin_with_media(row);
 }
 
 fn stream_row(stream: &Stream) -> nightjar_schema::Stream {
@@ -99,6 +103,16 @@ fn add_events(row: &mut Call, streams: &[Stream]) {
     row.events.sort_by_key(|event| event.at);
 }
 
+/// A call that was on before the capture began was first seen by its media, which waited for the
+/// message that named them.
+fn begin_with_media(row: &mut Call) {
+    if row.begun_before_capture
+        && let Some(first) = row.streams.iter().map(|stream| stream.started_at).min()
+    {
+        row.started_at = row.started_at.min(first);
+    }
+}
+
 /// What a listener must know of the call before playing it.
 fn add_marks(row: &mut Call) {
     let speaking: Vec<u16> = row.streams.iter().filter_map(|stream| stream.leg).collect();
@@ -127,7 +141,12 @@ pub(crate) fn add_audio(row: &mut Call, summary: &AudioSummary, ids: &[u32]) {
             entry.reason = Some("undecodable".into());
         } else if counts.discarded > 0 {
             let after_end = row.ended_at.is_some_and(|end| entry.started_at > end);
-            entry.reason = Some(if after_end { "after_end" } else { "not_answered" }.into());
+            let reason = match entry.kind.as_str() {
+                "audio" if after_end => "after_end",
+                "audio" => "not_answered",
+                _ => "not_audio",
+            };
+            entry.reason = Some(reason.into());
         }
     }
     for digit in &summary.digits {
@@ -152,8 +171,27 @@ pub(crate) fn add_audio(row: &mut Call, summary: &AudioSummary, ids: &[u32]) {
             cause: gap.cause,
         });
     }
+    attribute_edges(&mut row.gaps);
     for mark in &summary.marks {
         add_mark(row, mark.name());
+    }
+}
+
+/// A packet's part of the time line begins before an outage, or ends behind it: what is missing of
+/// a stream right beside the sensor's outage is the sensor's too.
+fn attribute_edges(gaps: &mut [Gap]) {
+    let outages: Vec<(u64, u64)> = gaps
+        .iter()
+        .filter(|gap| gap.cause == GapCause::SensorDown)
+        .map(|gap| (gap.at_ms, gap.at_ms + gap.duration_ms))
+        .collect();
+    let mut edges: Vec<&mut Gap> = gaps.iter_mut().filter(|gap| gap.cause == GapCause::Wire).collect();
+    for gap in edges.iter_mut().filter(|gap| gap.duration_ms <= LONGEST_EDGE_MS) {
+        let (from, to) = (gap.at_ms, gap.at_ms + gap.duration_ms);
+        // Both are rounded to whole milliseconds.
+        if outages.iter().any(|&(down, up)| to.abs_diff(down) <= 2 || from.abs_diff(up) <= 2) {
+            gap.cause = GapCause::SensorDown;
+        }
     }
 }
 
@@ -175,4 +213,32 @@ pub(crate) fn kind_name(kind: MediaKind) -> &'static str {
 
 pub(crate) fn timestamp(at: Nanos) -> Timestamp {
     Timestamp::from_nanos(at.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_beside_an_outage_is_the_sensors() {
+        let gap = |stream: Option<u16>, at_ms: u64, duration_ms: u64, cause| Gap {
+            recording: Some(0),
+            stream,
+            leg: None,
+            at_ms,
+            duration_ms,
+            cause,
+        };
+        let mut gaps = vec![
+            gap(Some(0), 500, 40, GapCause::Wire),
+            gap(Some(0), 980, 20, GapCause::Wire),
+            gap(Some(1), 400, 600, GapCause::Wire),
+            gap(None, 1000, 400, GapCause::SensorDown),
+            gap(Some(1), 1399, 15, GapCause::Wire),
+        ];
+        attribute_edges(&mut gaps);
+        let causes: Vec<GapCause> = gaps.iter().map(|gap| gap.cause).collect();
+        let (wire, ours) = (GapCause::Wire, GapCause::SensorDown);
+        assert_eq!(causes, [wire, ours, wire, ours, ours]);
+    }
 }

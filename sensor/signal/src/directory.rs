@@ -157,7 +157,7 @@ impl Directory {
         {
             self.schedule.pop_first();
             self.now = self.now.max(at);
-            self.look_at(key, at);
+            self.look_at(key);
         }
         self.now = now;
     }
@@ -267,16 +267,14 @@ impl Directory {
         key
     }
 
-    /// Looks at a call's time-outs at `at`.
-    fn look_at(&mut self, key: CallKey, at: Nanos) {
-        let Directory { config, calls, outputs, statistics, .. } = self;
+    /// Does a call's next time-out, if the clock has reached it.
+    fn look_at(&mut self, key: CallKey) {
+        let Directory { config, calls, outputs, statistics, now, .. } = self;
         let Some(call) = calls.get_mut(&key) else { return };
         call.scheduled = None;
-        let (due_at, due) = call.due(config);
-        if due_at <= at
-            && call.expire(due, due_at.max(at), &mut Effects { outputs, statistics }) == Fate::Closes
-        {
-            return self.close(key, at);
+        let (at, due) = call.due(config);
+        if at <= *now && call.expire(due, *now, &mut Effects { outputs, statistics }) == Fate::Closes {
+            return self.close(key, self.now);
         }
         self.settle(key);
     }

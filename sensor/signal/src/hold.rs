@@ -79,13 +79,14 @@ impl Hold {
         }
     }
 
-    /// A description in an ACK or PRACK: the answer to what a response offered, else an offer.
-    pub(crate) fn on_acknowledgement(&mut self, side: Side, cseq: u32, session: &SessionDescription) {
-        match self.offer {
-            Some(offer) if offer.side != side && !offer.answered => self.answer(side, Intent::of(session)),
-            Some(offer) if offer.side != side && offer.requester == side => {}
-            _ => self.on_request(side, cseq, session),
+    /// A description in an ACK or PRACK: the answer to what a response to this side offered.
+    /// `false` when none did.
+    pub(crate) fn on_acknowledgement(&mut self, side: Side, session: &SessionDescription) -> bool {
+        let late = self.offer.filter(|offer| offer.side != side && offer.requester == side);
+        if late.is_some_and(|offer| !offer.answered) {
+            self.answer(side, Intent::of(session));
         }
+        late.is_some()
     }
 
     /// A description in a response: the answer, or a late offer where the request made none.
@@ -177,9 +178,9 @@ mod tests {
         let mut hold = Hold::default();
         hold.on_response(Side::Caller, 1, &says("2.2.2.2 sendrecv"));
         hold.on_response(Side::Caller, 1, &says("2.2.2.2 sendrecv"));
-        hold.on_acknowledgement(Side::Caller, 1, &says("1.1.1.1 sendonly"));
+        assert!(hold.on_acknowledgement(Side::Caller, &says("1.1.1.1 sendonly")));
         assert_eq!(hold.holding(), [true, false]);
-        hold.on_acknowledgement(Side::Caller, 1, &says("1.1.1.1 sendonly"));
+        assert!(hold.on_acknowledgement(Side::Caller, &says("1.1.1.1 sendonly")));
         assert_eq!(hold.holding(), [true, false]);
     }
 

@@ -114,9 +114,8 @@ impl Call {
         }
         let Some(session) = &arrival.session else { return };
         let known = &mut self.dialogs[dialog];
-        match message.method {
-            Method::Prack => known.hold.on_acknowledgement(side, message.cseq, session),
-            _ => known.hold.on_request(side, message.cseq, session),
+        if message.method != Method::Prack || !known.hold.on_acknowledgement(side, session) {
+            known.hold.on_request(side, message.cseq, session);
         }
         known.sessions.propose(side, arrival.hop(), message.cseq, &session.media);
         self.rebind(dialog, arrival.at, fx);
@@ -140,7 +139,7 @@ impl Call {
         self.sign(arrival.at);
         self.confirm(dialog, None, arrival, fx);
         if let Some(session) = &arrival.session {
-            self.dialogs[dialog].hold.on_acknowledgement(side, cseq, session);
+            self.dialogs[dialog].hold.on_acknowledgement(side, session);
             self.dialogs[dialog].sessions.accept(side, arrival.hop(), &session.media);
             self.rebind(dialog, arrival.at, fx);
             self.tell_hold(dialog, arrival);
@@ -190,9 +189,13 @@ impl Call {
         if !known.confirmed {
             known.confirmed = true;
             known.answered_at = seen;
-            known.status = status;
         }
-        if self.answered_by.is_some() {
+        known.status = status.or(known.status);
+        if let Some(answered_by) = self.answered_by {
+            // An ACK that overtook the 2xx told the answer, not its code.
+            if usize::from(answered_by) == dialog {
+                self.status = status.or(self.status);
+            }
             return;
         }
         self.answered_by = Some(dialog as u16);
@@ -200,6 +203,9 @@ impl Call {
         self.status = status.or(self.status);
         self.cancelled_at = None;
         self.clocks.talk = arrival.now;
+        if let Some(timer) = &mut self.dialogs[dialog].timer {
+            timer.refreshed = arrival.now;
+        }
         self.joined(dialog, arrival.at);
         if self.ending.is_some() {
             return;

@@ -6,7 +6,7 @@ use nightjar_wire::Nanos;
 use crate::arrival::{Arrival, Side};
 use crate::call::{Call, Effects, Ending};
 use crate::dialog::SessionTimer;
-use crate::invite::{Refusal, invites_retry};
+use crate::invite::{Invite, Refusal, invites_retry};
 use crate::message::Method;
 use crate::parties::{asserted_uri, session_expires};
 use crate::requests::{callee_tag, refusal_reason};
@@ -21,6 +21,7 @@ impl Call {
         arrival: &Arrival<'_>,
         fx: &mut Effects<'_>,
     ) {
+        self.infer_retry(requester, arrival);
         let makes_call = arrival.message.method == Method::Invite
             && self.invite.cseq() == Some(arrival.message.cseq)
             && requester == Side::Caller;
@@ -37,6 +38,22 @@ impl Call {
             }
             (Method::Bye, 200..) => self.handle_bye_response(requester, status, arrival, fx),
             _ => {}
+        }
+    }
+
+    /// Before the answer only the caller's next INVITE outside of the dialog can be what a response
+    /// with a higher CSeq answers: a retry that the capture lost.
+    fn infer_retry(&mut self, requester: Side, arrival: &Arrival<'_>) {
+        let message = arrival.message;
+        let unseen = message.method == Method::Invite
+            && requester == Side::Caller
+            && self.answered_by.is_none()
+            && self.ending.is_none()
+            && self.invite.cseq().is_some_and(|known| known < message.cseq);
+        if unseen {
+            self.invite = Invite::new(message.cseq, arrival.branch, arrival.requester());
+            (self.clocks.retry, self.clocks.settled, self.clocks.cancelled) = (None, None, None);
+            (self.cancelled_at, self.refused_at) = (None, None);
         }
     }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use nightjar_wire::{Basis, Format, MediaKind, PayloadType};
 use serde::{Deserialize, Serialize};
 
-use crate::formats::{registered, static_format};
+use crate::formats::registered;
 use crate::text::{decode, number, trim};
 
 /// Most media lines of one description that are kept.
@@ -156,7 +156,7 @@ fn media_line(index: u8, value: &[u8], session: &SessionLevel) -> MediaLine {
     let mut formats: Vec<Format> = Vec::new();
     for payload_type in types.filter(|pt| *pt < 128) {
         if formats.len() < MAX_FORMATS && formats.iter().all(|known| known.payload_type != payload_type) {
-            formats.push(static_format(payload_type).unwrap_or_else(|| unmapped(payload_type)));
+            formats.push(Format::of_static(payload_type).unwrap_or_else(|| unmapped(payload_type)));
         }
     }
     MediaLine {

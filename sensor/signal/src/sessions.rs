@@ -69,10 +69,11 @@ impl Sessions {
 
     /// The request with this CSeq was accepted: what it proposed replaces what was in use.
     pub(crate) fn commit(&mut self, side: Side, cseq: u32) {
-        if self.completed != Some((side, cseq)) {
-            self.completed = Some((side, cseq));
-            self.round += 1;
+        if self.completed == Some((side, cseq)) {
+            return;
         }
+        self.completed = Some((side, cseq));
+        self.round += 1;
         let hops: Vec<Hop> = self.proposals(side, cseq).map(|d| d.hop).collect();
         let round = self.round;
         self.described.retain(|d| d.side != side || d.proposed_by.is_some() || !hops.contains(&d.hop));

@@ -44,6 +44,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Names the recording, by its path under the output folder, that an operation failed on.
+    pub fn at(action: &'static str, path: &str) -> impl FnOnce(io::Error) -> StoreError {
+        StoreError::file(action, Path::new(path))
+    }
+
     /// Names the file that an operation failed on.
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
         move |source| StoreError::File { action, path: path.to_path_buf(), source }

@@ -102,6 +102,46 @@ impl RecordingStore {
         Ok(RecordingStore { root: out_dir.to_path_buf(), durability })
     }
 
+    /// Lets a recording grow in its own file, which is open only for this call: bytes at its end,
+    /// behind room for a header of `reserve` bytes when it is new. [`RecordingStore::resume`] goes
+    /// on with it. `started_at` need not be known yet.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn grow(&self, name: &RecordingName, reserve: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.root.join(INCOMING).join(name.file_name());
+        let open = OpenOptions::new().append(true).create(true).open(&path);
+        let mut file = open.map_err(StoreError::file("create", &path))?;
+        let is_new = file.metadata().map_err(StoreError::file("read", &path))?.len() == 0;
+        let header = if is_new { vec![0; reserve] } else { Vec::new() };
+        let written = file.write_all(&header).and_then(|()| file.write_all(bytes));
+        written.map_err(StoreError::file("write", &path))
+    }
+
+    /// True when parts of the recording have grown in its own file.
+    pub fn has_grown(&self, name: &RecordingName) -> bool {
+        self.root.join(INCOMING).join(name.file_name()).exists()
+    }
+
+    /// Opens a recording that has grown, to overwrite its header, add its end and finish it.
+    ///
+    /// # Errors
+    /// When it has not grown, or the disk refuses.
+    pub fn resume(&self, name: RecordingName) -> Result<RecordingFile, StoreError> {
+        let path = self.root.join(INCOMING).join(name.file_name());
+        let file = OpenOptions::new().read(true).append(true).open(&path);
+        let file = file.map_err(StoreError::file("open", &path))?;
+        let bytes = file.metadata().map_err(StoreError::file("read", &path))?.len();
+        let file = BufWriter::with_capacity(64 << 10, file);
+        Ok(RecordingFile { store: self.clone(), name, incoming: path, file, hash: None, bytes })
+    }
+
+    /// Removes what has grown.
+    pub fn discard(&self, name: &RecordingName) {
+        // Nothing may have grown.
+        let _ = fs::remove_file(self.root.join(INCOMING).join(name.file_name()));
+    }
+
     /// Begins a recording. It is to be written from front to back.
     ///
     /// # Errors
@@ -150,7 +190,8 @@ impl RecordingFile {
         }
         self.file.flush()?;
         self.hash = None;
-        self.file.get_ref().write_all_at(bytes, offset)
+        // A handle of its own: on one that appends, Linux would write at the end.
+        OpenOptions::new().write(true).open(&self.incoming)?.write_all_at(bytes, offset)
     }
 
     /// Puts the file under its name. `revision` is the call's; `held` is the call's revision in

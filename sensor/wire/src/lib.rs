@@ -13,6 +13,7 @@ mod endpoint;
 mod frame;
 mod rtcp;
 mod rtp;
+mod static_formats;
 mod time;
 
 pub use binding::{Basis, Binding, CallKey, Format, MediaKind, PayloadType};

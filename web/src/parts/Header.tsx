@@ -15,12 +15,14 @@ const SENSOR_QUIET_MS = 15 * 60_000;
 interface HeaderProps {
   session: Session;
   connection: Connection;
+  /** Signing out was tried in vain. */
+  stillIn: boolean;
   lastCalls: readonly CallSummary[];
   onSignOut: () => void;
   onRefused: () => void;
 }
 
-export function Header({ session, connection, lastCalls, onSignOut, onRefused }: HeaderProps) {
+export function Header({ session, connection, stillIn, lastCalls, onSignOut, onRefused }: HeaderProps) {
   const summary = useSummary(lastCalls, onRefused);
   return (
     <>
@@ -40,7 +42,12 @@ export function Header({ session, connection, lastCalls, onSignOut, onRefused }:
         </div>
       </header>
       <div class="status" role="status">
-        {connection === 'lost' && (
+        {stillIn && (
+          <p class="toast">
+            <Icon name="warning" /> You are still signed in: Nightjar could not be reached. Please try again.
+          </p>
+        )}
+        {connection === 'lost' && !stillIn && (
           <p class="toast">
             <Icon name="offline" /> Connection lost. What you see may be out of date; reconnecting…
           </p>

@@ -8,7 +8,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
-use super::{SqliteStore, search};
+use super::SqliteStore;
+use super::search::{self, Reach};
 use crate::phone;
 use crate::precedence::{Precedence, Stage};
 use crate::store::{CallFilter, CallPage, CallReport, Calls, Counts, Cursor, StoreError};
@@ -50,7 +51,14 @@ impl Calls for SqliteStore {
     ) -> Result<CallPage, StoreError> {
         let mut reader = self.readers.acquire().await?;
         // One more than asked for tells whether there is a next page.
-        let rows = search::page(filter, after, limit + 1).build().fetch_all(&mut *reader).await?;
+        let wanted = limit + 1;
+        let mut rows = Vec::new();
+        if search::is_for_text(filter) {
+            rows = search::page(filter, after, wanted, Reach::Newest).build().fetch_all(&mut *reader).await?;
+        }
+        if rows.len() < wanted as usize {
+            rows = search::page(filter, after, wanted, Reach::All).build().fetch_all(&mut *reader).await?;
+        }
         let shown = rows.len().min(limit as usize);
         let mut calls = Vec::with_capacity(shown);
         for row in &rows[..shown] {
@@ -112,15 +120,23 @@ pub(super) async fn listed(
     connection: &mut SqliteConnection,
     row: &SqliteRow,
 ) -> Result<CallSummary, StoreError> {
-    let corrupt = |error: serde_json::Error| StoreError::Corrupt(error.to_string());
-    let summary: CallSummary = serde_json::from_str(row.try_get("summary")?).map_err(corrupt)?;
-    let audio = serde_json::from_str(row.try_get("audio")?).map_err(corrupt)?;
+    let summary: CallSummary =
+        serde_json::from_str(row.try_get("summary")?).map_err(|error| corrupt(&error))?;
+    let audio = serde_json::from_str(row.try_get("audio")?).map_err(|error| corrupt(&error))?;
     let sql = "SELECT id FROM recordings WHERE call = ? AND sensor = ? ORDER BY stored_at, id";
     let stored: Vec<Uuid> =
         sqlx::query_scalar(sql).bind(summary.id).bind(&summary.sensor).fetch_all(connection).await?;
     let outline =
         Outline { summary, audio, numbers: Vec::new(), parties: String::new(), identifiers: String::new() };
     Ok(outline.with_audio(&stored))
+}
+
+fn corrupt(error: &serde_json::Error) -> StoreError {
+    StoreError::Corrupt(format!(
+        "a call's summary, {:?} error in column {}",
+        error.classify(),
+        error.column()
+    ))
 }
 
 /// Takes one report; gives the call's number where its row changed.
@@ -174,7 +190,6 @@ async fn update(
 /// The columns that insert and update share, in their common order.
 fn arguments(report: &CallReport) -> Result<sqlx::sqlite::SqliteArguments, StoreError> {
     use sqlx::Arguments;
-    let corrupt = |error: serde_json::Error| StoreError::Corrupt(error.to_string());
     let encode = |error| StoreError::Database(sqlx::Error::Encode(error));
     let (summary, weight) = (&report.outline.summary, &report.precedence);
     let mut arguments = sqlx::sqlite::SqliteArguments::default();
@@ -185,8 +200,10 @@ fn arguments(report: &CallReport) -> Result<sqlx::sqlite::SqliteArguments, Store
     arguments.add(weight.stage().number()).map_err(encode)?;
     arguments.add(weight.at().0).map_err(encode)?;
     arguments.add(weight.event()).map_err(encode)?;
-    arguments.add(serde_json::to_string(summary).map_err(corrupt)?).map_err(encode)?;
-    arguments.add(serde_json::to_string(&report.outline.audio).map_err(corrupt)?).map_err(encode)?;
+    arguments.add(serde_json::to_string(summary).map_err(|error| corrupt(&error))?).map_err(encode)?;
+    arguments
+        .add(serde_json::to_string(&report.outline.audio).map_err(|error| corrupt(&error))?)
+        .map_err(encode)?;
     arguments.add(report.document.clone()).map_err(encode)?;
     Ok(arguments)
 }

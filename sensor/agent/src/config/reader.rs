@@ -58,9 +58,9 @@ impl<'d, 'a> Table<'d, 'a> {
         Table { table: Some(document.get_ref()), name: String::new(), offset: 0, known: BTreeSet::new() }
     }
 
-    /// True when the key is there.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.table.is_some_and(|table| table.contains_key(key))
+    /// True when a key is there that need not be.
+    pub(super) fn has(&mut self, key: &'static str) -> bool {
+        self.take(key).is_some()
     }
 
     /// A table that must be there.

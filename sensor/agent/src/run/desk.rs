@@ -1,7 +1,7 @@
 //! Where everything about calls is written down: final rows, events for control. Media workers
 //! bring finished calls here, a thread of its own the news of those in progress.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use nightjar_pipeline::{Finished, Watcher};
 use nightjar_schema::{Call, CallState, Event, EventKind, Timestamp, recording_id};
-use nightjar_store::{CallsFile, Durability, OutboxWriter, RowOutcome};
+use nightjar_store::{CallsFile, Durability, OutboxWriter, StoreError};
 use nightjar_wire::Nanos;
 use uuid::Uuid;
 
@@ -19,6 +19,10 @@ use crate::summary::CallCounts;
 /// News of calls in progress that wait to be written; further ones are left out, the next news of
 /// the same call makes up for them.
 const NEWS: usize = 4096;
+/// Rows that wait for a disk that is full.
+const UNWRITTEN: usize = 10_000;
+/// Errors that are kept for the summary; each kind is logged once.
+const ERRORS: usize = 100;
 /// How often what was written is made durable.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -32,6 +36,8 @@ pub(super) struct Desk {
     told: BTreeMap<Uuid, Timestamp>,
     /// Calls of an earlier run that are not finished yet: its journal is needed for them.
     recovered: BTreeSet<Uuid>,
+    /// Rows that the disk has not taken yet, oldest first.
+    unwritten: VecDeque<Call>,
     errors: Vec<String>,
 }
 
@@ -52,6 +58,7 @@ impl SharedDesk {
             counts: CallCounts::default(),
             told: BTreeMap::new(),
             recovered: BTreeSet::new(),
+            unwritten: VecDeque::new(),
             errors: Vec::new(),
         }))))
     }
@@ -63,21 +70,48 @@ impl SharedDesk {
 }
 
 impl Desk {
-    /// Writes a finished call down.
+    /// Writes a finished call down; what the disk does not take is tried again.
     pub(super) fn finish(&mut self, done: Finished) {
         if let Some(error) = done.error {
             self.report(error);
         }
-        let row = *done.row;
-        self.recovered.remove(&row.id);
-        match self.calls.append(&row) {
-            Ok(RowOutcome::Written) => self.counts.add(&row),
-            Ok(RowOutcome::AlreadyHeld) => return,
-            Err(error) => self.report(error.to_string()),
+        self.unwritten.push_back(*done.row);
+        self.write_rows();
+        if self.unwritten.len() > UNWRITTEN {
+            self.unwritten.pop_front();
+            self.report(format!(
+                "more than {UNWRITTEN} calls could not be written down; the oldest are lost"
+            ));
         }
-        self.told.remove(&row.id);
+    }
+
+    /// Writes rows in their order until the disk refuses one.
+    fn write_rows(&mut self) {
+        while let Some(row) = self.unwritten.pop_front() {
+            if let Err(error) = self.write(&row) {
+                self.unwritten.push_front(row);
+                return self.report(error.to_string());
+            }
+            self.recovered.remove(&row.id);
+            self.told.remove(&row.id);
+        }
+    }
+
+    /// The outbox first: a crash in between tells control twice, not never.
+    fn write(&mut self, row: &Call) -> Result<(), StoreError> {
+        if self.calls.held(row.id).is_some_and(|held| held >= row.revision) {
+            return Ok(());
+        }
         let at = row.ended_at.unwrap_or(row.started_at);
-        self.tell(at, EventKind::Recorded, row);
+        self.tell(at, EventKind::Recorded, row.clone())?;
+        self.calls.append(row)?;
+        self.counts.add(row);
+        Ok(())
+    }
+
+    /// True for a call that is written down already.
+    pub(super) fn is_held(&self, call: Uuid) -> bool {
+        self.calls.held(call).is_some()
     }
 
     /// Writes news of a call in progress.
@@ -88,22 +122,22 @@ impl Desk {
             (CallState::Active, Some(_)) => EventKind::Updated,
             _ => EventKind::Ended,
         };
-        self.tell(at, kind, row);
-    }
-
-    fn tell(&mut self, at: Timestamp, kind: EventKind, call: Call) {
-        let Some(outbox) = &mut self.outbox else { return };
-        // The same event again, after a crash, has the same id.
-        let id = recording_id(call.id, &format!("{kind:?} {at}"), call.revision);
-        if let Err(error) = outbox.append(&Event { id, at, kind, call }) {
-            let message = error.to_string();
-            self.report(message);
+        if let Err(error) = self.tell(at, kind, row) {
+            self.report(error.to_string());
         }
     }
 
-    /// Makes everything durable.
+    fn tell(&mut self, at: Timestamp, kind: EventKind, call: Call) -> Result<(), StoreError> {
+        let Some(outbox) = &mut self.outbox else { return Ok(()) };
+        // The same event again, after a crash, has the same id.
+        let id = recording_id(call.id, &format!("{kind:?} {at}"), call.revision);
+        outbox.append(&Event { id, at, kind, call }).map(|_| ())
+    }
+
+    /// Makes everything durable, in the order in which it was written.
     pub(super) fn commit(&mut self) {
-        let results = [self.calls.commit(), self.outbox.as_mut().map_or(Ok(()), OutboxWriter::commit)];
+        self.write_rows();
+        let results = [self.outbox.as_mut().map_or(Ok(()), OutboxWriter::commit), self.calls.commit()];
         for error in results.into_iter().filter_map(Result::err) {
             self.report(error.to_string());
         }
@@ -126,7 +160,7 @@ impl Desk {
 
     /// An error is logged once.
     fn report(&mut self, error: String) {
-        if !self.errors.contains(&error) {
+        if self.errors.len() < ERRORS && !self.errors.contains(&error) {
             tracing::error!("{error}");
             self.errors.push(error);
         }

@@ -4,8 +4,6 @@ use std::path::Path;
 
 use nightjar_flow::{FlowTable, Limits};
 use nightjar_pipeline::{OpenCalls, Recovered, recover};
-use nightjar_schema::GapCause;
-use nightjar_wire::Nanos;
 
 use super::desk::SharedDesk;
 use crate::workers::Setup;
@@ -18,6 +16,8 @@ pub(super) struct Restart {
     pub(super) open: OpenCalls,
     /// The calls, as signalling knows them.
     pub(super) found: Recovered,
+    /// Packets of the calls in progress.
+    pub(super) packets: u64,
 }
 
 /// Reads the journal in `directory` again: ended calls are finished, calls in progress kept.
@@ -29,12 +29,11 @@ pub(super) fn restart(
     setup: &Setup<'_>,
     limits: Limits,
     desk: &SharedDesk,
-    now: Nanos,
 ) -> Result<Restart, String> {
     let mut journal = nightjar_journal::recover(directory).map_err(|error| error.to_string())?;
     let mut flows = FlowTable::new(limits);
     let mut worker = setup.worker();
-    let found = recover(&mut journal, &mut flows, &mut worker);
+    let found = recover(&mut journal, &mut flows, &mut worker, |call| desk.lock().is_held(call));
     for dropped in journal.dropped() {
         tracing::warn!(
             "journal: segment {} is unusable from byte {} on ({} bytes): {:?}",
@@ -45,7 +44,6 @@ pub(super) fn restart(
         );
     }
     if found.packets > 0 {
-        worker.handle_outage(found.last_at, now, GapCause::SensorDown);
         tracing::info!(
             "recovered {} packets of an earlier run: {} calls finished, {} go on",
             found.packets,
@@ -58,5 +56,6 @@ pub(super) fn restart(
         desk.finish(done);
     }
     desk.commit();
-    Ok(Restart { flows, open: worker.take_calls(), found })
+    let packets = found.packets.saturating_sub(worker.ledger().total());
+    Ok(Restart { flows, open: worker.take_calls(), found, packets })
 }

@@ -128,6 +128,44 @@ fn a_call_goes_on_after_a_crash_where_its_encoded_part_ends() {
     assert!(summary.gaps.is_empty());
 }
 
+#[test]
+fn what_is_read_again_after_a_crash_is_not_told_twice() {
+    let mut party = Party { delay: 0.0, ..Party::new(0) };
+    let mut packets = party.talk(2.0, &tone(400.0));
+    for n in 1..=6u16 {
+        let [high, low] = (n * 160).to_be_bytes();
+        packets.push(party.send(101, n == 1, &[7, if n == 6 { 0x8a } else { 10 }, high, low]));
+    }
+    party.timestamp += 6 * 160;
+    packets.extend(party.talk(2.0, &tone(400.0)));
+    packets.remove(150);
+    packets.remove(40);
+    let play = |call: &mut CallAudio, packets: &[Packet], tape: &mut Tape| {
+        for packet in packets {
+            call.advance(packet.arrival, tape);
+            call.handle_packet(0, packet.arrival, &packet.bytes);
+        }
+    };
+    let mut first = CallAudio::new(&AudioConfig::default(), Decision::Everything);
+    first.open_stream(spec(0, 0));
+    play(&mut first, &packets, &mut Tape::default());
+    let mut so_far = first.progress();
+    assert_eq!((so_far.digits.len(), so_far.gaps.len()), (1, 2));
+    // Only the first second was kept; all is read again from within the event on, and from before.
+    so_far.samples = 8000;
+    for again in [0, 20, 102] {
+        let mut second = CallAudio::resume(&AudioConfig::default(), Decision::Everything, so_far.clone());
+        second.open_stream(spec(0, 0));
+        let mut tape = Tape { planes: [vec![0; 8000], vec![0; 8000]], frames: 0 };
+        play(&mut second, &packets[again..], &mut tape);
+        let summary = second.finish(at(4.12), &mut tape);
+        assert_eq!(summary.digits, so_far.digits);
+        assert_eq!(summary.gaps.iter().map(|gap| gap.at_ms).collect::<Vec<_>>(), [800, 3000]);
+        assert_eq!(summary.counts().total() as usize, packets.len() - again);
+        assert_eq!(summary.samples, 4 * 8000 + 960);
+    }
+}
+
 /// A tape that goes on at the position of the frames.
 struct Rest<'a> {
     tape: &'a mut Tape,

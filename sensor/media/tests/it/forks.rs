@@ -51,6 +51,35 @@ fn the_losing_fork_is_left_out_early_media_included() {
 }
 
 #[test]
+fn who_has_been_heard_keeps_its_channel_when_signalling_explains_the_call() {
+    let mut packets = Vec::new();
+    for (stream, hertz) in [(0, 400.0), (1, 1000.0)] {
+        packets.extend(Party { delay: 0.0, ..Party::new(stream) }.talk(6.0, &tone(hertz)));
+    }
+    packets.sort_by_key(|packet| packet.arrival);
+    let mut call = CallAudio::new(&AudioConfig::default(), Decision::Everything);
+    [spec(0, 0), spec(1, 1)].into_iter().for_each(|spec| call.open_stream(spec));
+    let mut tape = Tape::default();
+    let mut explained = false;
+    for packet in &packets {
+        if packet.arrival >= at(3.0) && !explained {
+            // Who was heard first turns out to be the callee.
+            call.open_stream(StreamSpec { receiver: Some(0), dialog: Some(0), ..spec(0, 1) });
+            call.open_stream(StreamSpec { receiver: Some(1), dialog: Some(0), ..spec(1, 0) });
+            explained = true;
+        }
+        call.advance(packet.arrival, &mut tape);
+        call.handle_packet(packet.stream, packet.arrival, &packet.bytes);
+    }
+    let summary = call.finish(at(6.0), &mut tape);
+    for half in [0..24_000, 24_000..48_000] {
+        assert_tone(&tape.planes[0][half.clone()], 400.0, 1000.0);
+        assert_tone(&tape.planes[1][half], 1000.0, 400.0);
+    }
+    assert_eq!(summary.channel_legs, [vec![1], vec![0]]);
+}
+
+#[test]
 fn a_call_that_nobody_answers_has_all_that_was_heard() {
     let (tape, summary) = play(&AudioConfig::default(), None);
     assert_eq!(summary.duration, Nanos::from_secs(6));

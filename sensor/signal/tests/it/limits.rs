@@ -5,7 +5,7 @@ use nightjar_signal::{Output, SipError};
 use nightjar_wire::{CallKey, Nanos};
 use proptest::prelude::*;
 
-use crate::scene::{By, Dialog, Scene, audio, end, endpoint, flow};
+use crate::scene::{By, Dialog, Message, Scene, audio, end, endpoint, flow};
 
 #[test]
 fn the_oldest_call_makes_room() {
@@ -110,53 +110,71 @@ fn every_call_that_is_opened_is_closed_once() {
     assert_eq!((statistics.opened, statistics.closed), (opened.len() as u64, closed.len() as u64));
 }
 
-/// Any of the messages of two dialogs, on one of two hops.
-fn any_message() -> impl Strategy<Value = (usize, u32, u16, u8, bool)> {
-    (
-        0usize..14,
-        1u32..4,
-        prop::sample::select(vec![100u16, 180, 183, 200, 302, 407, 486, 487, 503]),
-        0u8..6,
-        any::<bool>(),
-    )
+/// Any message of a few dialogs on one of two hops, or `None` for media without signalling; and
+/// the milliseconds that pass after it.
+type Step = (Option<Message>, u8, u64);
+
+fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    let status = prop::sample::select(vec![100u16, 180, 183, 200, 302, 407, 486, 487, 503]);
+    let step = (0usize..14, 1u32..4, status, 0u8..6, any::<bool>(), 0u64..40_000);
+    let step = step.prop_map(|(kind, cseq, status, who, moved, wait)| {
+        let message = message(kind, cseq, status, who, moved);
+        let hop = |message: Message| message.on_hop("10.0.0.2:5060", "10.0.0.3:5060");
+        (message.map(|message| if moved { hop(message) } else { message }), who, wait)
+    });
+    proptest::collection::vec(step, 1..most)
+}
+
+fn message(kind: usize, cseq: u32, status: u16, who: u8, moved: bool) -> Option<Message> {
+    let dialog = Dialog::new(&format!("c{}", who % 2)).with_to_tag(&format!("t{}", who / 2));
+    let by = if cseq.is_multiple_of(2) { By::Caller } else { By::Callee };
+    let sdp = audio(&format!("10.0.{who}.1:{}", 4000 + cseq), if moved { "a=sendonly\r\n" } else { "" });
+    Some(match kind {
+        0 => dialog.invite(cseq).sdp(sdp),
+        1 => dialog.invite(cseq),
+        2 => dialog.answer(cseq, status).sdp(sdp),
+        3 => dialog.answer(cseq, status),
+        4 => dialog.ack(cseq),
+        5 => dialog.ack(cseq).sdp(sdp),
+        6 => dialog.request(by, "BYE", cseq),
+        7 => dialog.response(by, "BYE", cseq, status),
+        8 => dialog.cancel(cseq),
+        9 => dialog.request(by, "INVITE", cseq).sdp(sdp),
+        10 => dialog.response(by, "INVITE", cseq, status).sdp(sdp),
+        11 => dialog.request(by, "UPDATE", cseq).sdp(sdp),
+        12 => dialog.response(by, "UPDATE", cseq, status).header("Session-Expires: 90"),
+        _ => return None,
+    })
+}
+
+fn take(scene: &mut Scene, step: &Step, copies: usize) {
+    let begin = scene.now;
+    for _ in 0..copies {
+        scene.now = begin;
+        match &step.0 {
+            Some(message) => drop(scene.see(message)),
+            None => drop(scene.unsignalled(&format!("10.0.{}.1:4001", step.1), "10.0.9.9:9000", 1)),
+        }
+    }
+}
+
+/// How many test cases a property is tried with; PROPTEST_CASES asks for more.
+pub fn cases(few: u32) -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: cases.unwrap_or(few), failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(cases(200))]
 
     /// Whatever comes in whatever order: each call is opened before all else, ended and closed
     /// once, bindings are taken back, and a snapshot at any moment restores.
     #[test]
-    fn any_order_of_messages_keeps_the_books(
-        steps in proptest::collection::vec((any_message(), 0u64..40_000), 1..60)
-    ) {
+    fn any_order_of_messages_keeps_the_books(steps in steps(60)) {
         let mut scene = Scene::with(|config| config.max_calls = 4);
-        for ((kind, cseq, status, who, moved), wait) in steps {
-            let dialog = Dialog::new(&format!("c{}", who % 2)).with_to_tag(&format!("t{}", who / 2));
-            let by = if cseq % 2 == 0 { By::Caller } else { By::Callee };
-            let sdp = audio(&format!("10.0.{}.1:{}", who, 4000 + cseq), if moved { "a=sendonly\r\n" } else { "" });
-            let message = match kind {
-                0 => dialog.invite(cseq).sdp(sdp),
-                1 => dialog.invite(cseq),
-                2 => dialog.answer(cseq, status).sdp(sdp),
-                3 => dialog.answer(cseq, status),
-                4 => dialog.ack(cseq),
-                5 => dialog.ack(cseq).sdp(sdp),
-                6 => dialog.request(by, "BYE", cseq),
-                7 => dialog.response(by, "BYE", cseq, status),
-                8 => dialog.cancel(cseq),
-                9 => dialog.request(by, "INVITE", cseq).sdp(sdp),
-                10 => dialog.response(by, "INVITE", cseq, status).sdp(sdp),
-                11 => dialog.request(by, "UPDATE", cseq).sdp(sdp),
-                12 => dialog.response(by, "UPDATE", cseq, status).header("Session-Expires: 90"),
-                _ => {
-                    scene.unsignalled(&format!("10.0.{who}.1:{}", 4000 + cseq), "10.0.9.9:9000", 1);
-                    continue;
-                }
-            };
-            let message = if moved { message.on_hop("10.0.0.2:5060", "10.0.0.3:5060") } else { message };
-            scene.see(&message);
-            scene.wait_ms(wait);
+        for step in &steps {
+            take(&mut scene, step, 1);
+            scene.wait_ms(step.2);
             for call in scene.directory.open_calls().collect::<Vec<_>>() {
                 let bytes = scene.directory.snapshot(call).unwrap();
                 let mut other = Scene::new();
@@ -185,6 +203,24 @@ proptest! {
         prop_assert!(known.values().all(|state| *state == 2));
         prop_assert!(scene.bindings().is_empty());
         prop_assert_eq!(scene.directory.next_time(), None);
+    }
+
+    /// A mirror that copies each packet, and a clock that is told the time more often, change
+    /// nothing.
+    #[test]
+    fn copies_and_more_frequent_time_change_nothing(steps in steps(40)) {
+        let (mut plain, mut busy) = (Scene::new(), Scene::new());
+        for step in &steps {
+            take(&mut plain, step, 1);
+            take(&mut busy, step, 2);
+            plain.wait_ms(step.2);
+            busy.wait_ms(step.2 / 3).wait_ms(step.2 / 2).wait_ms(step.2 - step.2 / 3 - step.2 / 2);
+        }
+        plain.end_capture();
+        busy.end_capture();
+        let differs = plain.said.iter().zip(&busy.said).find(|(plain, busy)| plain != busy);
+        prop_assert!(differs.is_none(), "{differs:?}");
+        prop_assert_eq!(plain.said.len(), busy.said.len());
     }
 
     #[test]

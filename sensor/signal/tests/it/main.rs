@@ -11,6 +11,7 @@ mod limits;
 mod media;
 mod midway;
 mod parties;
+mod rfc_flows;
 mod setup;
 mod snapshots;
 mod torture;

@@ -158,6 +158,15 @@ pub struct Message {
     pub body: String,
 }
 
+impl std::fmt::Debug for Message {
+    /// What tells it from others, on one line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (start, cseq, body) = (self.start.trim_end_matches(" SIP/2.0"), &self.cseq, self.body.len());
+        let hop = format!("{}>{}", self.src, self.dst);
+        write!(f, "{start} ({cseq}) {} {}>{} {hop} body {body}", self.call_id, self.from_tag, self.to_tag)
+    }
+}
+
 impl Message {
     pub fn sdp(mut self, body: impl Into<String>) -> Message {
         self.body = body.into();

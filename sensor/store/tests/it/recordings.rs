@@ -48,6 +48,27 @@ fn a_finished_recording_has_its_path_its_size_and_its_hash() {
 }
 
 #[test]
+fn a_recording_that_grew_in_parts_is_whole_and_has_its_header() {
+    let out = tempfile::tempdir().unwrap();
+    let store = store(out.path());
+    store.grow(&name(), 4, b"first ").unwrap();
+    store.grow(&name(), 4, b"second ").unwrap();
+    let mut file = store.resume(name()).unwrap();
+    file.overwrite(0, b"HEAD").unwrap();
+    file.write_all(b"tail").unwrap();
+    let stored = file.finish(1, None).unwrap();
+    let content = fs::read(out.path().join(&stored.path)).unwrap();
+    assert_eq!(content, b"HEADfirst second tail");
+    assert_eq!(stored.bytes, content.len() as u64);
+    let sum = Command::new("sha256sum").arg(out.path().join(&stored.path)).output().unwrap();
+    assert!(String::from_utf8_lossy(&sum.stdout).starts_with(&stored.sha256));
+
+    store.grow(&name(), 4, b"unwanted").unwrap();
+    store.discard(&name());
+    assert!(store.resume(name()).is_err());
+}
+
+#[test]
 fn a_header_that_is_written_last_counts_in_the_hash() {
     let out = tempfile::tempdir().unwrap();
     let mut file = store(out.path()).begin(name()).unwrap();

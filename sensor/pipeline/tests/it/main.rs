@@ -1,0 +1,3 @@
+//! The capture core from outside: what it costs.
+
+mod allocations;

@@ -1,0 +1,108 @@
+//! Live capture sees what the generator sent, and the same as a replay of the same frames.
+
+use std::process::Command;
+use std::time::Duration;
+
+use nightjar_load::{BulkPlan, BulkSound, PcapOptions, Scenario, scenarios};
+use nightjar_privileged::namespace::{Namespace, run};
+use nightjar_privileged::privilege::is_root;
+use nightjar_privileged::recordings::assert_tones;
+use nightjar_privileged::rows::{assert_ledger, assert_rows, by_call_id, read_rows};
+use nightjar_privileged::sensor::{Place, stop};
+use nightjar_privileged::traffic::Traffic;
+use nightjar_privileged::{moments, program};
+use nightjar_schema::{Call, Stream};
+use nightjar_wire::Nanos;
+
+#[test]
+fn an_office_is_recorded_live_frame_by_frame() {
+    if !is_root("an_office_is_recorded_live_frame_by_frame") {
+        return;
+    }
+    let namespace = Namespace::with_veth();
+    let mut place = Place::new(&["near"]);
+    let sensor = place.start(&namespace);
+    let plan = BulkPlan { sound: BulkSound::Tones, ..BulkPlan::busy_office(8) };
+    let office = Scenario::bulk("office", moments::random("office").next_u64(), plan);
+    let expected = Traffic::start(&namespace, "far", office, Some(Nanos::from_secs(15))).finish();
+    place.wait_for_rows(expected.calls.len());
+    let ended = stop(sensor);
+    assert!(ended.status.success(), "{ended:?}");
+
+    let (rows, summary) = (place.rows(), place.summary());
+    assert_rows(&rows, &expected);
+    assert_ledger(&summary, &expected);
+    assert_eq!(summary["calls"], expected.calls.len(), "{summary:#}");
+    let found = by_call_id(&rows);
+    let mut heard = 0;
+    for call in expected.calls.iter().filter(|call| call.talk_ms.is_some_and(|ms| ms > 1000)) {
+        let row = found[call.call_id.as_deref().unwrap()];
+        assert!(row.gaps.is_empty(), "{:?}", row.gaps);
+        // Music on hold is heard beside the tones.
+        if call.holds.is_empty() {
+            assert_tones(&place.data(), row, call);
+            heard += 1;
+        }
+    }
+    assert!(heard >= 3, "{heard} calls with two tones are too few to prove anything");
+}
+
+#[test]
+fn live_capture_and_replay_agree() {
+    if !is_root("live_capture_and_replay_agree") {
+        return;
+    }
+    let names = ["challenged-407", "forked", "hold-sendonly", "duplicates"];
+    std::thread::scope(|scope| {
+        for name in names {
+            scope.spawn(move || assert_live_is_replay(name));
+        }
+    });
+}
+
+fn assert_live_is_replay(name: &str) {
+    let scenario = scenarios::by_name(name, 7);
+    let namespace = Namespace::with_veth();
+    let mut place = Place::new(&["near"]);
+
+    let capture = place.folder().join("offline.pcap");
+    let offline = place.folder().join("offline");
+    scenario.write_pcap(&capture, &PcapOptions::default()).unwrap();
+    let mut replay = Command::new(program::path("nightjar-sensor"));
+    run(replay.args(["replay", "--json", "--out"]).arg(&offline).arg(&capture));
+
+    let sensor = place.start(&namespace);
+    let expected = Traffic::start(&namespace, "far", scenario, None).finish();
+    place.wait_for_rows(expected.calls.len());
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(stop(sensor).status.success());
+    assert_ledger(&place.summary(), &expected);
+
+    let timeless = |rows: &[Call]| rows.iter().map(without_times).collect::<Vec<_>>();
+    let replayed = timeless(&read_rows(&offline.join("calls.jsonl")));
+    assert_eq!(timeless(&place.rows()), replayed, "{name}");
+    assert_eq!(replayed.len(), expected.calls.len(), "{name}");
+}
+
+/// What a row says apart from times, and from what hangs on them: ids, jitter, lengths.
+fn without_times(row: &Call) -> String {
+    let streams: Vec<_> = row
+        .streams
+        .iter()
+        .map(|stream| {
+            let Stream { leg, dialog, ssrc, src, dst, codec, packets, lost, duplicates, .. } = stream;
+            let Stream { reordered, use_, reason, continues, copy_of, .. } = stream;
+            format!(
+                "{leg:?} {dialog:?} {ssrc} {src} {dst} {codec:?} {packets} {lost} {duplicates} {reordered} \
+                 {use_:?} {reason:?} {continues:?} {copy_of:?}"
+            )
+        })
+        .collect();
+    let events: Vec<_> = row.events.iter().map(|event| (event.kind, event.leg, event.stream)).collect();
+    let legs: Vec<_> = row.legs.iter().map(|leg| (&leg.number, leg.role)).collect();
+    let recordings: Vec<_> = row.recordings.iter().map(|r| (r.channels, &r.channel_legs)).collect();
+    format!(
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {streams:#?} {events:?} {legs:?} {recordings:?} {:?}",
+        row.protocol, row.call_ids, row.from, row.to, row.state, row.status, row.end, row.marks
+    )
+}

@@ -1,0 +1,6 @@
+//! Tests of the sensor as a process, with root: live capture, crashes, real SIP peers, refusals.
+
+mod kill;
+mod live;
+mod shutdown;
+mod torn_journal;
