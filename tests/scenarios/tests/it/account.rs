@@ -123,7 +123,7 @@ fn check_times(faults: &mut Faults, row: &Call, call: &CallExpected) {
     faults.same(what("end"), &end, &Some(expected));
 }
 
-fn key(stream: &Stream) -> String {
+pub fn key(stream: &Stream) -> String {
     format!("{} {} {}", stream.src, stream.dst, stream.ssrc.to_lowercase())
 }
 

@@ -4,10 +4,10 @@
 
 use nightjar_load::{CallExpected, Speaker, StreamExpected, StreamKind, scenarios};
 use nightjar_scenarios::{Channel, Faults, ReplayedScenario, SEED, Sound};
-use nightjar_schema::{Call, Protocol, Recording};
+use nightjar_schema::{Call, Gap, GapCause, Protocol, Recording};
 use nightjar_wire::{LinkType, RtpView, Transport, decode_frame};
 
-use crate::account::{expected_key, is_of};
+use crate::account::{expected_key, is_of, key as stream_key};
 
 /// Windows in which tones are looked for, and from one to the next, in ms.
 const WINDOW: i64 = 100;
@@ -34,6 +34,29 @@ struct Said<'a> {
     spans: Vec<(i64, i64)>,
 }
 
+/// What was lost is a gap in the row and silence in the recording, of the right length.
+fn check_gaps(faults: &mut Faults, row: &Call, sound: &Sound, said: &[Said<'_>]) {
+    for said in said {
+        let key = expected_key(said.stream);
+        let own = |gap: &&Gap| {
+            let stream = gap.stream.and_then(|index| row.streams.get(usize::from(index)));
+            stream.is_some_and(|stream| stream_key(stream) == key)
+        };
+        let gaps: Vec<&Gap> = row.gaps.iter().filter(own).collect();
+        let lost_ms = said.stream.lost * u64::from(said.stream.ptimes_ms[0]);
+        let gap_ms: u64 = gaps.iter().map(|gap| gap.duration_ms).sum();
+        let rounding = gaps.len() as u64;
+        let close = gap_ms.abs_diff(lost_ms) <= rounding;
+        faults.check(close, format!("{key}: {gap_ms} ms of gaps, {lost_ms} ms were lost"));
+        for gap in gaps {
+            faults.same("a gap's cause", &gap.cause, &GapCause::Wire);
+            let (from, to) = (gap.at_ms + 2, gap.at_ms + gap.duration_ms - 2);
+            let peak = sound.channels[said.channel].peak(from, to);
+            faults.check(peak <= SILENT, format!("{key}: {peak} in the gap at {} ms", gap.at_ms));
+        }
+    }
+}
+
 /// Checks every recording of a scenario.
 pub fn check(faults: &mut Faults, name: &str, scenario: &ReplayedScenario) {
     for call in &scenario.expected.calls {
@@ -46,6 +69,7 @@ pub fn check(faults: &mut Faults, name: &str, scenario: &ReplayedScenario) {
                 for (channel, samples) in sound.channels.iter().enumerate() {
                     check_channel(faults, call, samples, channel, &said);
                 }
+                check_gaps(faults, row, &sound, &said);
             }
             None => {
                 let spoke = call.streams.iter().any(|stream| stream.kind == StreamKind::Audio);

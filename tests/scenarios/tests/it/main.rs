@@ -2,6 +2,8 @@
 //! replay, from the capture file to `calls.jsonl` and the recordings.
 
 mod account;
+mod alignment;
 mod captures;
 mod heard;
+mod same_every_time;
 mod topics;

@@ -1,0 +1,185 @@
+//! The same packets with the same stamps give the same `calls.jsonl` and the same files, byte for
+//! byte: with any number of workers, at any speed, however the capture is stored.
+
+use nightjar_agent::args::{Format, Mode, Speed};
+use nightjar_load::{CaptureFormat, LinkOptions, PcapOptions, Scenario, scenarios};
+use nightjar_scenarios::{Faults, Replayed, SEED, Setting, generated, replay_file};
+use nightjar_wire::{LinkType, Nanos};
+
+/// Many calls at once; calls whose media and signalling meet late; and what is decided by order.
+const SCENARIOS: [&str; 8] = [
+    "office",
+    "impaired",
+    "forked",
+    "hold-music-of-third",
+    "noise",
+    "media-before-signalling",
+    "mirror-copies-impaired",
+    "ports-reused-late-packets",
+];
+
+/// Notes what of a replay is not as in another.
+fn same(faults: &mut Faults, what: &str, found: &Replayed, expected: &Replayed) {
+    faults.check(found.jsonl == expected.jsonl, format!("{what}: calls.jsonl differs"));
+    let names = (found.files.keys().collect::<Vec<_>>(), expected.files.keys().collect::<Vec<_>>());
+    faults.same(format!("{what}: files"), &names.0, &names.1);
+    for (path, bytes) in &expected.files {
+        faults.check(found.files.get(path) == Some(bytes), format!("{what}: {path} differs"));
+    }
+    faults.same(format!("{what}: ledger"), &found.summary.packets, &expected.summary.packets);
+    let audio = (&found.summary.audio_packets, &expected.summary.audio_packets);
+    faults.same(format!("{what}: audio"), audio.0, audio.1);
+}
+
+/// A capture's replays under all settings are the first one's.
+fn same_under(faults: &mut Faults, scenario: &Scenario, settings: &[Setting]) {
+    generated(scenario, "capture.pcap", &PcapOptions::default(), |path| {
+        let replay = |setting| replay_file(path, setting).unwrap_or_else(|error| panic!("{error}"));
+        let first = replay(settings[0]);
+        assert!(!first.calls.is_empty() && !first.files.is_empty());
+        for (n, setting) in settings.iter().enumerate().skip(1) {
+            same(faults, &format!("replay {n} with {} workers", setting.workers), &replay(*setting), &first);
+        }
+    });
+}
+
+fn with_workers(format: Format) -> [Setting; 4] {
+    [1, 1, 2, 5].map(|workers| Setting { workers, format, ..Setting::default() })
+}
+
+#[test]
+fn with_one_two_and_five_workers_and_twice_in_a_row() {
+    let mut faults = Faults::default();
+    for name in SCENARIOS {
+        faults.scope(name);
+        same_under(&mut faults, &scenarios::by_name(name, SEED), &with_workers(Format::Wav));
+    }
+    faults.finish();
+}
+
+#[test]
+fn with_any_number_of_workers_in_opus() {
+    let mut faults = Faults::default();
+    for name in ["impaired", "hold-twice", "ports-reused"] {
+        faults.scope(name);
+        same_under(&mut faults, &scenarios::by_name(name, SEED), &with_workers(Format::Opus));
+    }
+    faults.finish();
+}
+
+/// Three calls at once, over in four seconds.
+fn short() -> Scenario {
+    let mut scenario = Scenario::new("short", SEED);
+    for number in 0..3 {
+        let mut call = scenario.plain();
+        call.ring = Nanos::from_millis(300);
+        call.talk = Nanos::from_millis(2500);
+        call.legs[0].impairment.jitter_ms = 20;
+        call.legs[1].impairment.loss_percent = 5.0;
+        scenario.call(Nanos::from_millis(300 * number), call);
+    }
+    scenario
+}
+
+#[test]
+fn in_real_time_as_at_full_speed() {
+    let mut faults = Faults::default();
+    faults.scope("short");
+    let setting = |speed, workers| Setting { speed, workers, ..Setting::default() };
+    let settings = [setting(Speed::Max, 1), setting(Speed::Realtime, 1), setting(Speed::Realtime, 2)];
+    same_under(&mut faults, &short(), &settings);
+    faults.finish();
+}
+
+/// The replay of a capture that is stored like this.
+fn stored(name: &str, format: CaptureFormat, link: LinkOptions) -> Replayed {
+    let options = PcapOptions { format, compression: None, link };
+    let scenario = scenarios::by_name("rtcp-apart", SEED);
+    let (_, replayed) = generated(&scenario, name, &options, |path| replay_file(path, Setting::default()));
+    replayed.unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn in_every_capture_format_and_compression() {
+    let mut faults = Faults::default();
+    let link = LinkOptions::default;
+    let micros = stored("a.pcap", CaptureFormat::PcapMicros, link());
+    let nanos = stored("a.pcap", CaptureFormat::PcapNanos, link());
+    for (name, format) in [
+        ("a.pcap.gz", CaptureFormat::PcapMicros),
+        ("a.pcap.zst", CaptureFormat::PcapMicros),
+        ("a.pcapng", CaptureFormat::PcapngMicros),
+        ("a.pcapng.gz", CaptureFormat::PcapngMicros),
+        ("n.pcapng", CaptureFormat::PcapngNanos),
+        ("n.pcap.zst", CaptureFormat::PcapNanos),
+        ("n.pcapng.zst", CaptureFormat::PcapngNanos),
+    ] {
+        faults.scope(name);
+        let exact = matches!(format, CaptureFormat::PcapNanos | CaptureFormat::PcapngNanos);
+        same(&mut faults, "stored", &stored(name, format, link()), if exact { &nanos } else { &micros });
+    }
+    // What the row shows of a stamp is its microseconds: only the audio's place may differ.
+    faults.scope("nanoseconds");
+    let times = |replayed: &Replayed| -> Vec<_> {
+        let streams = replayed.calls.iter().flat_map(|call| &call.streams);
+        streams.map(|stream| (stream.started_at, stream.ended_at, stream.packets)).collect()
+    };
+    faults.same("streams", &times(&nanos), &times(&micros));
+    faults.finish();
+}
+
+#[test]
+fn on_every_link_layer() {
+    let mut faults = Faults::default();
+    let plain = stored("a.pcap", CaptureFormat::PcapMicros, LinkOptions::default());
+    for (link, vlans) in [
+        (LinkType::Ethernet, vec![12]),
+        (LinkType::Ethernet, vec![300, 12]),
+        (LinkType::LinuxSll, vec![]),
+        (LinkType::LinuxSll, vec![12]),
+        (LinkType::LinuxSll2, vec![]),
+        (LinkType::RawIp, vec![]),
+        (LinkType::Null, vec![]),
+    ] {
+        faults.scope(&format!("{link:?} {vlans:?}"));
+        let other = stored("a.pcap", CaptureFormat::PcapMicros, LinkOptions { link, vlans });
+        same(&mut faults, "stored", &other, &plain);
+    }
+    faults.finish();
+}
+
+#[test]
+fn analysis_journal_and_recording_tell_the_same_of_calls_and_streams() {
+    let mut faults = Faults::default();
+    for name in ["office", "forked", "digits", "mirror-copies-impaired"] {
+        faults.scope(name);
+        let scenario = scenarios::by_name(name, SEED);
+        generated(&scenario, "capture.pcap", &PcapOptions::default(), |path| {
+            let replay = |mode| {
+                replay_file(path, Setting { mode, ..Setting::default() }).unwrap_or_else(|e| panic!("{e}"))
+            };
+            let recorded = replay(Mode::Record);
+            for mode in [Mode::Analyse, Mode::Journal] {
+                let other = replay(mode);
+                faults.same("ledger", &other.summary.packets, &recorded.summary.packets);
+                faults.same("calls", &other.calls.len(), &recorded.calls.len());
+                faults.check(other.files.is_empty(), format!("{mode:?} wrote recordings"));
+                for (found, expected) in other.calls.iter().zip(&recorded.calls) {
+                    faults.same("id", &found.id, &expected.id);
+                    faults.same("state", &found.state, &expected.state);
+                    faults.same(
+                        "times",
+                        &(found.started_at, found.ended_at),
+                        &(expected.started_at, expected.ended_at),
+                    );
+                    let figures = |call: &nightjar_schema::Call| -> Vec<_> {
+                        let streams = call.streams.iter();
+                        streams.map(|s| (s.ssrc.clone(), s.leg, s.packets, s.lost, s.duplicates)).collect()
+                    };
+                    faults.same("streams", &figures(found), &figures(expected));
+                }
+            }
+        });
+    }
+    faults.finish();
+}
