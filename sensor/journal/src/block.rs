@@ -86,9 +86,8 @@ impl BlockHeader {
         bytes
     }
 
-    /// The inverse of [`BlockHeader::bytes`]; `None` when the magic, a length or a reserved
-    /// word is impossible. The
-    /// checksum is not looked at.
+    /// The inverse of [`BlockHeader::bytes`]; `None` when the magic, a length or the
+    /// reserved word is impossible. The checksum is not looked at.
     pub fn from_bytes(bytes: &[u8; HEADER_BYTES]) -> Option<BlockHeader> {
         let (chunks, _) = bytes.as_chunks::<8>();
         let word = |index: usize| u64::from_le_bytes(chunks[index]);

@@ -14,4 +14,5 @@ pub mod recordings;
 pub mod rows;
 pub mod segments;
 pub mod sensor;
+pub mod sipp;
 pub mod traffic;

@@ -3,4 +3,5 @@
 mod kill;
 mod live;
 mod shutdown;
+mod sipp;
 mod torn_journal;
