@@ -142,7 +142,10 @@ pub fn assert_gaps(row: &Call, outages: &[&Outage], uncommitted: Nanos) {
         assert!(*to + slack >= outage.started_at, "{}: {to:?} in {outage:?}", row.id);
         assert!(*to <= outage.capturing_at + slack, "{}: {to:?} in {outage:?}", row.id);
     }
-    let other: Vec<&Gap> = row.gaps.iter().filter(|gap| gap.cause != GapCause::SensorDown).collect();
+    // On a machine that is busy with other things the generator itself may stall: packets that leave
+    // more than 200 ms late are a gap of the wire's. That none was lost, `assert_packets` says.
+    let ours = |gap: &&Gap| !matches!(gap.cause, GapCause::SensorDown | GapCause::Wire);
+    let other: Vec<&Gap> = row.gaps.iter().filter(ours).collect();
     assert!(other.is_empty(), "{}: {other:?}", row.id);
 }
 
