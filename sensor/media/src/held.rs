@@ -1,5 +1,7 @@
 //! Packets of a call that is not answered yet, as they came.
 
+use std::collections::BTreeMap;
+
 use nightjar_wire::Nanos;
 
 /// Bytes that a held packet costs beside its own.
@@ -37,12 +39,20 @@ impl Held {
         self.bytes.extend_from_slice(datagram);
     }
 
-    /// Gives up all packets in order of arrival; a stream's packets stay in their own order, and
-    /// streams of the same moment go by number, so that the order of hand-over does not matter.
+    /// Gives up all packets in order of arrival; a stream's packets stay in their own order, even
+    /// when their stamps jump back, and streams of the same moment go by number, so that the order
+    /// of hand-over does not matter.
     pub(crate) fn drain(&mut self, mut take: impl FnMut(u32, Nanos, &[u8])) {
-        let Held { mut packets, bytes } = std::mem::take(self);
-        packets.sort_by_key(|packet| (packet.arrival, packet.stream));
-        for packet in &packets {
+        let Held { packets, bytes } = std::mem::take(self);
+        let mut latest: BTreeMap<u32, Nanos> = BTreeMap::new();
+        let mut order: Vec<(Nanos, u32, HeldPacket)> = Vec::with_capacity(packets.len());
+        for packet in packets {
+            let latest = latest.entry(packet.stream).or_default();
+            *latest = packet.arrival.max(*latest);
+            order.push((*latest, packet.stream, packet));
+        }
+        order.sort_by_key(|(latest, stream, _)| (*latest, *stream));
+        for (_, _, packet) in &order {
             let start = packet.start as usize;
             take(packet.stream, packet.arrival, &bytes[start..start + packet.len as usize]);
         }
@@ -65,5 +75,18 @@ mod tests {
         held.drain(|_, _, datagram| order.extend_from_slice(datagram));
         assert_eq!(order, b"abcd");
         assert!(held.is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_jumps_back_does_not_turn_a_stream_round() {
+        let mut held = Held::default();
+        for (stream, arrival, byte) in
+            [(1, 90, b"a"), (2, 95, b"b"), (1, 20, b"c"), (2, 30, b"d"), (1, 40, b"e")]
+        {
+            held.push(stream, Nanos(arrival), byte);
+        }
+        let mut order = Vec::new();
+        held.drain(|_, _, datagram| order.extend_from_slice(datagram));
+        assert_eq!(order, b"acebd");
     }
 }

@@ -35,5 +35,7 @@ impl<F: FnMut(Call)> CoreOutput for Analysed<F> {
 
     fn changed(&mut self, _at: Nanos, _row: &mut dyn FnMut() -> Option<Call>) {}
 
-    fn publish(&mut self, _clock: Nanos, _watermark: Nanos) {}
+    fn watermark(&mut self, _clock: Nanos, _watermark: Nanos) {}
+
+    fn publish(&mut self, _clock: Nanos) {}
 }

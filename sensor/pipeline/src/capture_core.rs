@@ -76,9 +76,12 @@ pub trait CoreOutput {
     fn event(&mut self, at: Nanos, event: CoreEvent);
     /// A call as it is known now, for whoever watches it live.
     fn changed(&mut self, at: Nanos, row: &mut dyn FnMut() -> Option<Call>);
-    /// A batch is done: everything so far may be read. No packet stamped before `watermark` comes
-    /// any more, not even from pre-roll.
-    fn publish(&mut self, clock: Nanos, watermark: Nanos);
+    /// No packet stamped before `watermark` comes any more, not even from pre-roll. It depends on
+    /// stamps alone, and comes before what they let happen: neither the size of the batches nor the
+    /// speed of a replay reaches what a worker sees.
+    fn watermark(&mut self, clock: Nanos, watermark: Nanos);
+    /// A batch is done: everything so far may be read.
+    fn publish(&mut self, clock: Nanos);
 }
 
 /// What became of the calls that an earlier run left.
@@ -101,6 +104,8 @@ pub struct CaptureCore<O> {
     output: O,
     /// The latest stamp.
     clock: Nanos,
+    /// How far behind the latest stamp the source may still give frames.
+    lateness: Nanos,
     /// Capture time so far, clock jumps left out.
     span: Nanos,
     /// When a timer is due next.
@@ -129,6 +134,7 @@ impl<O: CoreOutput> CaptureCore<O> {
             ledger: Ledger::default(),
             output,
             clock: Nanos::ZERO,
+            lateness: Nanos::ZERO,
             span: Nanos::ZERO,
             due: Nanos::MAX,
             closed: 0,
@@ -234,16 +240,24 @@ impl<O: CoreOutput> CaptureCore<O> {
         }
         self.clock = now;
         if now >= self.due {
+            // What was said before a timer is heard before it ends the call.
+            self.tell_watermark(self.due);
             self.run_timers(now);
         }
+        self.tell_watermark(now);
     }
 
     /// Ends a batch: lets the workers see it. The source may still give frames stamped `lateness`
     /// behind the clock.
     pub fn end_batch(&mut self, lateness: Nanos) {
-        let clock = self.clock - lateness;
+        self.lateness = lateness;
+        self.output.publish(self.clock);
+    }
+
+    fn tell_watermark(&mut self, now: Nanos) {
+        let clock = now - self.lateness;
         let watermark = self.preroll.oldest().map_or(clock, |oldest| oldest.min(clock));
-        self.output.publish(self.clock, watermark);
+        self.output.watermark(now, watermark);
     }
 
     /// Ends the capture: what waits is decided, calls in progress are closed.
@@ -265,6 +279,7 @@ impl<O: CoreOutput> CaptureCore<O> {
         self.clock = now;
         self.directory.handle_time(now);
         self.drain_directory();
+        self.tell_watermark(now);
     }
 
     fn run_timers(&mut self, now: Nanos) {

@@ -148,20 +148,22 @@ impl<W: Watcher> CoreOutput for Journalled<W> {
         }
     }
 
-    fn publish(&mut self, clock: Nanos, watermark: Nanos) {
-        let due = watermark >= self.watermark + WATERMARK_INTERVAL;
+    fn watermark(&mut self, clock: Nanos, watermark: Nanos) {
+        if watermark < self.watermark + WATERMARK_INTERVAL {
+            return;
+        }
+        self.watermark = watermark;
         let workers = self.lanes.len() as u32;
         for (worker, lane) in (0..).zip(&mut self.lanes) {
-            if due {
-                // A mark that finds no room is made up for by the next one.
-                let record = Watermark { at: watermark, worker, workers }.to_record();
-                let _ =
-                    lane.flush() && lane.writer.append(RecordKind::Event, u32::MAX, clock, &record).is_ok();
-            }
-            lane.writer.publish(clock);
+            // A mark that finds no room is made up for by the next one.
+            let record = Watermark { at: watermark, worker, workers }.to_record();
+            let _ = lane.flush() && lane.writer.append(RecordKind::Event, u32::MAX, clock, &record).is_ok();
         }
-        if due {
-            self.watermark = watermark;
+    }
+
+    fn publish(&mut self, clock: Nanos) {
+        for lane in &mut self.lanes {
+            lane.writer.publish(clock);
         }
     }
 }

@@ -6,11 +6,11 @@ use std::rc::Rc;
 
 use nightjar_capture::fakes::MemoryFrame;
 use nightjar_flow::Limits;
-use nightjar_journal::{BlockPool, BlockReader, LaneConfig, Next, Overflow, RecordHeader, lane};
+use nightjar_journal::{BlockPool, BlockReader, LaneConfig, Next, Overflow, RecordHeader, SpooledCall, lane};
 use nightjar_media::{AudioConfig, ChannelLayout, EncoderConfig};
 use nightjar_pipeline::{
     AudioLedger, CaptureCore, CoreConfig, Depth, Journalled, Keep, Ledger, MediaWorker, NewFile, OpenCalls,
-    RecordingConfig, RecordingTarget, Snapshots, Unwatched, WorkerConfig,
+    Part, RecordingConfig, RecordingTarget, Snapshots, Unwatched, WorkerConfig,
 };
 use nightjar_schema::{Call, EndCause};
 use nightjar_signal::SignalConfig;
@@ -20,42 +20,46 @@ use uuid::Uuid;
 
 use crate::image::RecordBytes;
 
-/// Finished files by path.
-pub(crate) type Files = Rc<RefCell<BTreeMap<String, Vec<u8>>>>;
+/// What all workers of a sensor have written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory(Rc<RefCell<Written>>);
 
-/// Keeps what it is given.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+struct Written {
+    /// Recordings in the making, by call.
     spooled: BTreeMap<Uuid, Vec<u8>>,
-    files: Files,
-}
-
-impl Memory {
-    pub(crate) fn new(files: &Files) -> Memory {
-        Memory { spooled: BTreeMap::new(), files: Rc::clone(files) }
-    }
+    /// Finished files, by path.
+    files: BTreeMap<String, Vec<u8>>,
 }
 
 impl RecordingTarget for Memory {
-    fn append(&mut self, call: Uuid, bytes: &[u8]) -> Result<(), String> {
-        self.spooled.entry(call).or_default().extend_from_slice(bytes);
+    fn append(&mut self, part: &Part<'_>) -> Result<(), String> {
+        self.0.borrow_mut().spooled.entry(part.call).or_default().extend_from_slice(part.bytes);
         Ok(())
     }
 
     fn store(&mut self, file: &NewFile<'_>) -> Result<StoredRecording, String> {
-        let spooled = self.spooled.remove(&file.call).unwrap_or_default();
+        let mut written = self.0.borrow_mut();
+        let spooled = written.spooled.remove(&file.call).unwrap_or_default();
         let bytes = [file.header, &spooled, file.tail].concat();
         let path = format!("{}.{}", file.call, file.container.extension());
         let stored =
             StoredRecording { path: path.clone(), bytes: bytes.len() as u64, sha256: "0".repeat(64) };
-        let before = self.files.borrow_mut().insert(path, bytes);
+        let before = written.files.insert(path, bytes);
         assert!(before.is_none(), "a recording is written twice");
         Ok(stored)
     }
 
     fn discard(&mut self, call: Uuid) {
-        self.spooled.remove(&call);
+        self.0.borrow_mut().spooled.remove(&call);
     }
+
+    /// All workers share what was appended, so there is nothing to move.
+    fn give_away(&mut self) -> Result<BTreeMap<Uuid, SpooledCall>, String> {
+        Ok(BTreeMap::new())
+    }
+
+    fn adopt(&mut self, _call: Uuid, _spooled: SpooledCall) {}
 
     fn commit(&mut self) {}
 }
@@ -76,9 +80,14 @@ pub(crate) fn worker_config() -> WorkerConfig {
     }
 }
 
+/// A worker without calls that leaves its recordings at `memory`.
+pub(crate) fn worker_into(memory: &Memory) -> MediaWorker<Memory> {
+    MediaWorker::new(worker_config(), memory.clone())
+}
+
 /// A worker without calls.
 pub(crate) fn worker() -> MediaWorker<Memory> {
-    MediaWorker::new(worker_config(), Memory::default())
+    worker_into(&Memory::default())
 }
 
 /// Of the capture core's pre-roll: room for one datagram of any length, so that it is soon full.
@@ -108,7 +117,7 @@ pub(crate) struct Recorded {
 pub(crate) struct Sensor {
     core: Option<CaptureCore<Journalled<Unwatched>>>,
     lanes: Vec<(BlockReader, MediaWorker<Memory>)>,
-    files: Files,
+    memory: Memory,
     /// Rows by their number in order of closing.
     rows: BTreeMap<u64, Call>,
     /// Every record that the first lane's worker has read, when they are kept.
@@ -118,7 +127,7 @@ pub(crate) struct Sensor {
 
 impl Sensor {
     pub(crate) fn new(workers: u16, snapshots: Snapshots) -> Sensor {
-        Sensor::with_calls(workers, snapshots, &mut OpenCalls::default(), &Files::default())
+        Sensor::with_calls(workers, snapshots, &mut OpenCalls::default(), &Memory::default())
     }
 
     /// A sensor whose workers go on with `open`.
@@ -126,7 +135,7 @@ impl Sensor {
         workers: u16,
         snapshots: Snapshots,
         open: &mut OpenCalls,
-        files: &Files,
+        memory: &Memory,
     ) -> Sensor {
         let signal = SignalConfig { sensor: "fuzz".to_owned(), max_calls: 8, ..SignalConfig::default() };
         let limits = Limits { streams: 16, ..Limits::default() };
@@ -140,15 +149,15 @@ impl Sensor {
                 overflow: Overflow::Shed,
             };
             let (writer, reader) = POOL.with(|pool| lane(pool, None, lane_config));
-            let mut worker = MediaWorker::new(worker_config(), Memory::new(files));
+            let mut worker = worker_into(memory);
             worker.adopt(open, u32::from(index), u32::from(workers));
             writers.push(writer);
             lanes.push((reader, worker));
         }
         let core =
             CaptureCore::with_preroll(config, Journalled::new(writers, Unwatched, false), PREROLL_BYTES);
-        let (files, rows) = (Rc::clone(files), BTreeMap::new());
-        Sensor { core: Some(core), lanes, files, rows, journal: None, recorded: Recorded::default() }
+        let (memory, rows) = (memory.clone(), BTreeMap::new());
+        Sensor { core: Some(core), lanes, memory, rows, journal: None, recorded: Recorded::default() }
     }
 
     /// The capture core.
@@ -186,7 +195,9 @@ impl Sensor {
             recorded.audio.add(worker.ledger());
         }
         assert_eq!((recorded.ledger.residual(), recorded.ledger.held), (0, 0));
-        recorded.files = self.files.take();
+        let written = self.memory.0.take();
+        assert!(written.spooled.is_empty(), "what was encoded of a call is left over");
+        recorded.files = written.files;
         recorded
     }
 

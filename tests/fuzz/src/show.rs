@@ -7,8 +7,11 @@ use nightjar_wire::{RtpView, Transport, decode_frame, looks_like_sip};
 
 use crate::{targets, world};
 
-/// The frames of an input of `calls`, `recorded` or `restart`, a line each.
+/// The frames of an input of `calls`, `recorded` or `restart`, or the steps of one of `media`, a line each.
 pub fn show(target: &str, bytes: &[u8]) -> String {
+    if target == "media" {
+        return targets::show_media(bytes);
+    }
     let mut text = String::new();
     let script = match target {
         "restart" => bytes.get(3..).unwrap_or_default(),

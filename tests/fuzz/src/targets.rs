@@ -17,6 +17,7 @@ mod snapshot;
 mod spool;
 
 pub(crate) use calls::frames as frames_of;
+pub(crate) use media::show as show_media;
 pub(crate) use sip::config as sip_config;
 
 /// One target.

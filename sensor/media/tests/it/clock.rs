@@ -176,3 +176,11 @@ impl nightjar_media::FrameSink for Rest<'_> {
         self.tape.frame(frame);
     }
 }
+
+#[test]
+fn a_recording_that_ends_within_a_frame_counts_only_what_it_holds() {
+    let (tape, summary) = record(&[spec(0, 0)], ten_seconds(), at(9.0) + Nanos::from_millis(7));
+    assert_eq!(tape.planes[0].len(), 9 * 8000 + 56);
+    assert_eq!((summary.samples, summary.streams[0].heard_samples), (9 * 8000 + 56, 9 * 8000 + 56));
+    assert_eq!(summary.counts().total(), 500);
+}

@@ -1,3 +1,4 @@
-//! The capture core from outside: what it costs.
+//! The capture core from outside: what it costs, what it writes.
 
 mod allocations;
+mod batches;

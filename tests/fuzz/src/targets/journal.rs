@@ -22,7 +22,7 @@ pub(super) fn run(bytes: &[u8]) {
     let mut recovery = recover(&folder).expect("the folder is there");
     let mut flows = FlowTable::new(Limits { streams: 64, ..Limits::default() });
     let mut worker = recorder::worker();
-    let found = nightjar_pipeline::recover(&mut recovery, &mut flows, &mut worker);
+    let found = nightjar_pipeline::recover(&mut recovery, &mut flows, &mut worker, |_| false);
     assert!(found.unreadable + found.packets <= bytes.len() as u64);
 }
 

@@ -8,7 +8,7 @@ use nightjar_media::{
     StreamSpec,
 };
 use nightjar_schema::{GapCause, StreamUse};
-use nightjar_wire::{Basis, Format, Nanos};
+use nightjar_wire::{Basis, Format, Nanos, RtpView};
 
 use crate::script::Script;
 use crate::world;
@@ -76,6 +76,38 @@ pub(super) fn run(bytes: &[u8]) {
     if scene.steady {
         assert!(often == seldom, "it matters how often frames are asked for");
     }
+}
+
+/// The steps of a script, a line each.
+pub(crate) fn show(bytes: &[u8]) -> String {
+    let scene = read(bytes);
+    let mut text = format!("{:?} {:?} for {} ms\n", scene.config, scene.decision, scene.span.as_millis());
+    for step in &scene.steps {
+        let line = match step {
+            Step::Packet { at, stream, datagram } => {
+                let what = match RtpView::parse(datagram) {
+                    Ok(rtp) => format!(
+                        "type {} sequence {} time {} {} bytes",
+                        rtp.payload_type(),
+                        rtp.sequence().0,
+                        rtp.timestamp().0,
+                        rtp.payload().len()
+                    ),
+                    Err(error) => format!("{error:?}"),
+                };
+                format!("{} ms stream {stream} {what}", since_start(*at))
+            }
+            Step::Advance(to) => format!("advance to {} ms", since_start(*to)),
+            other => format!("{other:?}"),
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+fn since_start(at: Nanos) -> i64 {
+    at.signed_since(world::START) / 1_000_000
 }
 
 fn read(bytes: &[u8]) -> Scene {

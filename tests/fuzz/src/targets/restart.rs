@@ -1,16 +1,16 @@
 //! The scripts of `calls`, with a crash in the middle: the first bytes say after how many frames, and how many
-//! records had not reached the disk. Every call that the journal knows is there once in the end, under its id.
+//! records had not reached the disk. Every call that the journal knows is there once in the end, under its id, and
+//! every packet that was recorded, before or after, has its count.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nightjar_flow::{FlowTable, Limits};
 use nightjar_journal::RecordKind;
 use nightjar_pipeline::{CoreEvent, EventReader, Snapshots, Told, recover};
-use nightjar_schema::GapCause;
 use uuid::Uuid;
 
 use crate::image::{self, RecordBytes};
-use crate::recorder::{Files, Memory, Sensor, worker_config};
+use crate::recorder::{Memory, Sensor, worker_into};
 use crate::script::Script;
 use crate::watch::check_row;
 
@@ -34,22 +34,20 @@ pub(super) fn run(bytes: &[u8]) {
     segment.extend(image::blocks(0, &records));
     std::fs::write(folder.join("00000000.seg"), &segment).expect("a segment is written");
 
-    let files = Files::default();
+    let memory = Memory::default();
     let mut journal = nightjar_journal::recover(&folder).expect("the folder is there");
     let mut flows = FlowTable::new(Limits { streams: 16, ..Limits::default() });
-    let mut worker = nightjar_pipeline::MediaWorker::new(worker_config(), Memory::new(&files));
-    let found = recover(&mut journal, &mut flows, &mut worker);
+    let mut worker = worker_into(&memory);
+    let found = recover(&mut journal, &mut flows, &mut worker, |_| false);
     assert!(journal.dropped().is_empty() && found.unreadable == 0);
-    let now = after.first().map_or(found.last_at, |frame| frame.at);
-    worker.handle_outage(found.last_at, now, GapCause::SensorDown);
+    let recovered = found.packets;
     let mut ids: Vec<Uuid> = Vec::new();
     for done in worker.take_finished() {
         check_row(&done.row);
         ids.push(done.row.id);
     }
-    let mut open = worker.take_calls();
-    let mut sensor = Sensor::with_calls(2, Snapshots::OnChange, &mut open, &files);
-    let restored = sensor.core().restore(flows, found);
+    let mut sensor = Sensor::with_calls(2, Snapshots::OnChange, &mut worker.take_calls(), &memory);
+    let restored = sensor.core().restore(flows, found, after[0].at);
     sensor.play(after, 4);
     let recorded = sensor.finish();
     for row in &recorded.rows {
@@ -58,18 +56,24 @@ pub(super) fn run(bytes: &[u8]) {
     }
     let unique: BTreeSet<Uuid> = ids.iter().copied().collect();
     assert_eq!(unique.len(), ids.len(), "a call is there twice");
-    for id in restored.iter().chain(&opened(&records)) {
+    for id in restored.ids.iter().chain(&known(&records)) {
         assert!(unique.contains(id), "a call that the journal knew is gone");
     }
+    let counted = worker.ledger().total() + recorded.audio.total();
+    assert_eq!(counted, recovered + recorded.ledger.recorded, "a recorded packet without a count");
 }
 
-/// The ids of the calls that the journal has seen opened and, after that, described.
-fn opened(records: &[RecordBytes]) -> Vec<Uuid> {
+/// The ids of the calls that the journal has seen opened and of which it holds signalling's state.
+fn known(records: &[RecordBytes]) -> Vec<Uuid> {
     let mut reader = EventReader::default();
-    let mut ids = Vec::new();
+    let (mut opened, mut ids) = (BTreeMap::new(), Vec::new());
     for record in records.iter().filter(|record| record.kind == RecordKind::Event) {
-        if let Told::Event(CoreEvent::Opened { id, .. }) = reader.handle_record(&record.bytes) {
-            ids.push(id);
+        match reader.handle_record(&record.bytes) {
+            Told::Event(CoreEvent::Opened { call, id, .. }) => {
+                opened.insert(call, id);
+            }
+            Told::Event(CoreEvent::Snapshot { call, .. }) => ids.extend(opened.get(&call)),
+            _ => {}
         }
     }
     ids
