@@ -66,14 +66,22 @@ pub struct ReplayedScenario {
 }
 
 impl Replayed {
-    /// The sound of a call's recording, `None` when it has none.
+    /// The sound of a call's recording, `None` when it has none: WAV as it is, Opus by ffmpeg.
     ///
     /// # Panics
-    /// When the recording is no WAV.
+    /// When the recording cannot be read.
     pub fn sound(&self, call: &Call) -> Option<(Recording, Sound)> {
         let recording = call.recordings.first()?;
         let bytes = &self.files[recording.path.as_ref()?];
-        Some((recording.clone(), Sound::from_wav(bytes)))
+        let sound = if recording.container.as_deref() == Some("wav") {
+            Sound::from_wav(bytes)
+        } else {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let path = folder.path().join("recording.opus");
+            std::fs::write(&path, bytes).expect("the recording is written");
+            Sound::by_ffmpeg(&path, usize::from(recording.channels?))
+        };
+        Some((recording.clone(), sound))
     }
 }
 
@@ -136,11 +144,17 @@ pub fn replayed(name: &str) -> &'static ReplayedScenario {
     static SHARED: LazyLock<Shared> =
         LazyLock::new(|| scenarios::all().map(|entry| (entry.name, OnceLock::new())).collect());
     let cell = SHARED.get(name).unwrap_or_else(|| panic!("no scenario is called {name}"));
-    cell.get_or_init(|| {
-        let scenario = scenarios::by_name(name, SEED);
-        let replay = |path: &Path| replay_file(path, Setting::default());
-        let (expected, replayed) = generated(&scenario, "capture.pcap", &PcapOptions::default(), replay);
-        let replayed = replayed.unwrap_or_else(|error| panic!("{name}: {error}"));
-        ReplayedScenario { expected, replayed }
-    })
+    cell.get_or_init(|| replay_scenario(name, Setting::default()))
+}
+
+/// A named scenario, replayed.
+///
+/// # Panics
+/// When no scenario has the name, or the replay fails.
+pub fn replay_scenario(name: &str, setting: Setting) -> ReplayedScenario {
+    let scenario = scenarios::by_name(name, SEED);
+    let replay = |path: &Path| replay_file(path, setting);
+    let (expected, replayed) = generated(&scenario, "capture.pcap", &PcapOptions::default(), replay);
+    let replayed = replayed.unwrap_or_else(|error| panic!("{name}: {error}"));
+    ReplayedScenario { expected, replayed }
 }

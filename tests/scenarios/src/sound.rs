@@ -1,5 +1,8 @@
 //! A recording's samples, and what is heard in them: levels and tones.
 
+use std::path::Path;
+use std::process::Command;
+
 /// A recording's channels.
 #[derive(Clone, Debug)]
 pub struct Sound {
@@ -29,6 +32,23 @@ impl Sound {
         assert_eq!(number(40) as usize, bytes.len() - 44, "the WAV's length");
         let count = usize::from(bytes[22]);
         Sound::from_pcm(&bytes[44..], count, number(24))
+    }
+
+    /// Has ffmpeg decode a file of so many channels to 8 kHz, with libopus when it is Opus: ffmpeg's
+    /// own decoder holds back the last 2 ms.
+    ///
+    /// # Panics
+    /// When ffmpeg is missing or finds a fault.
+    pub fn by_ffmpeg(path: &Path, count: usize) -> Sound {
+        let output = Command::new("ffmpeg")
+            .args(["-v", "error", "-xerror", "-c:a", "libopus", "-i"])
+            .arg(path)
+            .args(["-f", "s16le", "-ar", "8000", "-"])
+            .output()
+            .expect("ffmpeg is needed (Debian: apt-get install ffmpeg)");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && complaint.is_empty(), "ffmpeg: {complaint}");
+        Sound::from_pcm(&output.stdout, count, 8000)
     }
 
     /// Takes interleaved little-endian samples of so many channels.

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use nightjar_agent::args::Mode;
 use nightjar_scenarios::{
     CapturesFolder, Faults, OracleCall, OracleRow, OracleStream, Replayed, Setting, replay_file,
 };
@@ -230,6 +231,11 @@ fn no_file_of_any_folder_makes_the_sensor_exit_other_than_cleanly() {
                 }
             }
             Err(error) => faults.note(error.to_string()),
+        }
+        let headers = replay_file(&file, Setting { mode: Mode::Analyse, ..Setting::default() });
+        match headers {
+            Ok(replayed) => faults.same("analyse: residual", &replayed.summary.packets.residual(), &0),
+            Err(error) => faults.note(format!("analyse: {error}")),
         }
     }
     assert!(captures > 40 && refused > 100, "{captures} captures, {refused} other files");

@@ -4,6 +4,8 @@
 mod account;
 mod alignment;
 mod captures;
+mod endings;
+mod formats;
 mod heard;
 mod same_every_time;
 mod topics;

@@ -131,7 +131,7 @@ fn check(names: &[&str]) {
     for name in names {
         faults.scope(name);
         account::check(&mut faults, replayed(name));
-        heard::check(&mut faults, name, replayed(name));
+        heard::check(&mut faults, name, replayed(name), &heard::EXACT);
     }
     faults.finish();
 }
