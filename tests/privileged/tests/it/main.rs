@@ -1,7 +1,10 @@
 //! Tests of the sensor as a process, with root: live capture, crashes, real SIP peers, refusals.
 
+mod commits;
+mod full_disk;
 mod kill;
 mod live;
+mod refusals;
 mod shutdown;
 mod sipp;
 mod torn_journal;
