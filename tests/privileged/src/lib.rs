@@ -15,4 +15,5 @@ pub mod rows;
 pub mod segments;
 pub mod sensor;
 pub mod sipp;
+pub mod stalls;
 pub mod traffic;

@@ -5,8 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use nightjar_load::{CallExpected, Expected, FrameClass};
-use nightjar_schema::{Call, Stream};
+use nightjar_schema::{Call, GapCause, Stream};
+use nightjar_wire::Nanos;
 use serde_json::Value;
+
+use crate::stalls::Stalls;
 
 /// Reads `calls.jsonl`; a file that is not there has no rows, a last line without end is not read.
 ///
@@ -75,6 +78,22 @@ pub fn assert_row(row: &Call, call: &CallExpected) {
     seen.sort();
     sent.sort();
     assert_eq!(seen, sent, "{id}");
+}
+
+/// What is missing of a recording was late on the wire, if anything is.
+///
+/// # Panics
+/// With the first gap that the generator's stalls do not explain.
+pub fn assert_gaps_of_stalls(row: &Call, stalls: &Stalls) {
+    for gap in row.gaps.iter().filter(|gap| gap.cause == GapCause::Wire) {
+        let start = row.recordings[usize::from(gap.recording.unwrap_or(0))].started_at;
+        let from = Nanos(u64::try_from(start.0).unwrap_or(0) * 1_000) + Nanos::from_millis(gap.at_ms);
+        let to = from + Nanos::from_millis(gap.duration_ms);
+        // The recording's time line may lie beside the generator's by the first packets' delay.
+        let slack = Nanos::from_millis(200);
+        let stalled = stalls.within(from - slack, to + slack);
+        assert!(stalled > Nanos::ZERO, "{}: {gap:?} but {stalls:?}", row.id);
+    }
 }
 
 /// Every frame that was sent was received, by class, and each was accounted for.

@@ -6,17 +6,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use nightjar_capture::FrameSender;
-use nightjar_load::{Expected, FrameSink, Scenario, WallClock, play};
+use nightjar_load::{Expected, FrameSink, Scenario, play};
 use nightjar_wire::Nanos;
-use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
+use rustix::process::setpriority_process;
+use rustix::thread::{CpuSet, gettid, sched_getcpu, sched_setaffinity};
 
 use crate::namespace::Namespace;
+use crate::stalls::{Stalls, WatchedClock};
 
 /// A scenario that is being played.
 #[derive(Debug)]
 pub struct Traffic {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Expected>,
+    thread: JoinHandle<Played>,
+}
+
+/// What was sent.
+#[derive(Debug)]
+pub struct Played {
+    /// The account of it; its stamps are the planned ones.
+    pub expected: Expected,
+    /// When it was late.
+    pub stalls: Stalls,
 }
 
 /// An interface that frames leave by.
@@ -41,31 +52,35 @@ impl Traffic {
             });
             let mut sink = Interface(sender.join().expect("the interface can be sent on"));
             let thread = thread::spawn(move || {
-                stay_on_this_cpu();
-                play(&scenario, span, &mut sink, &WallClock::new(), &asked, |_| {})
-                    .expect("the interface takes every frame")
+                keep_pace();
+                let clock = WatchedClock::default();
+                let expected = play(&scenario, span, &mut sink, &clock, &asked, |_| {})
+                    .expect("the interface takes every frame");
+                Played { expected, stalls: clock.into_stalls() }
             });
             Traffic { stop, thread }
         })
     }
 
-    /// Waits for its end and returns the account of what was sent.
+    /// Waits for its end and returns what was sent.
     ///
     /// # Panics
     /// When sending has failed.
-    pub fn finish(self) -> Expected {
+    pub fn finish(self) -> Played {
         self.thread.join().expect("the generator plays to its end")
     }
 
     /// Lets all calls hang up now.
-    pub fn hang_up(self) -> Expected {
+    pub fn hang_up(self) -> Played {
         self.stop.store(true, Ordering::Relaxed);
         self.finish()
     }
 }
 
-/// A sender that moves between CPUs may have its frames received out of order.
-fn stay_on_this_cpu() {
+/// A sender that moves between CPUs may have its frames received out of order; one that waits for a
+/// CPU sends late.
+fn keep_pace() {
+    setpriority_process(Some(gettid()), -15).expect("root may raise a thread's priority");
     let mut cpus = CpuSet::new();
     cpus.set(sched_getcpu());
     sched_setaffinity(None, &cpus).expect("a thread may choose its CPU");

@@ -12,10 +12,11 @@ use nightjar_privileged::moments;
 use nightjar_privileged::namespace::Namespace;
 use nightjar_privileged::privilege::is_root;
 use nightjar_privileged::recordings::{assert_file, assert_tones};
-use nightjar_privileged::rows::{by_call_id, residual};
+use nightjar_privileged::rows::{assert_gaps_of_stalls, by_call_id, residual};
 use nightjar_privileged::sensor::{Place, stop};
-use nightjar_privileged::traffic::Traffic;
-use nightjar_schema::{Call, CallState, EndCause, Protocol};
+use nightjar_privileged::stalls::Stalls;
+use nightjar_privileged::traffic::{Played, Traffic};
+use nightjar_schema::{Call, CallState, EndCause, GapCause, Protocol};
 use nightjar_wire::Nanos;
 use serde_json::Value;
 
@@ -41,17 +42,17 @@ fn a_killed_sensor_goes_on_with_its_calls() {
         sensor = next;
         outages.push(outage);
     }
-    let expected = traffic.finish();
-    let begun = |call: &&CallExpected| seen(call, &outages, UNCOMMITTED) != Seen::NotBeginning;
+    let Played { expected, stalls } = traffic.finish();
+    let begun = |call: &&CallExpected| seen(call, &outages, &stalls, UNCOMMITTED) != Seen::NotBeginning;
     let begun: Vec<&CallExpected> = expected.calls.iter().filter(begun).collect();
     wait_for_calls(&place, &begun);
     let ended = stop(sensor);
     assert!(ended.status.success(), "{ended:?}");
 
     let rows = place.rows();
-    let spanning = assert_calls(&place, &rows, &expected, &outages);
+    let spanning = assert_calls(&place, &rows, &expected, &outages, &stalls);
     assert!(spanning >= 5, "{spanning} calls across a kill are too few to prove anything");
-    assert_strays(&rows, &expected, &outages);
+    assert_strays(&rows, &expected, &outages, &stalls);
     assert_counts(&place.summary());
 }
 
@@ -69,11 +70,17 @@ fn overlapping_calls(random: &mut Random) -> Scenario {
 
 /// Every call whose beginning was seen has one row under its first id; one that was seen whole
 /// lacks nothing but the outages. Returns how many of those have lived through one.
-fn assert_calls(place: &Place, rows: &[Call], expected: &Expected, outages: &[Outage]) -> usize {
+fn assert_calls(
+    place: &Place,
+    rows: &[Call],
+    expected: &Expected,
+    outages: &[Outage],
+    stalls: &Stalls,
+) -> usize {
     let found = by_call_id(rows);
     let mut spanning = 0;
     for call in &expected.calls {
-        let seen = seen(call, outages, UNCOMMITTED);
+        let seen = seen(call, outages, stalls, UNCOMMITTED);
         if seen == Seen::NotBeginning {
             continue;
         }
@@ -92,10 +99,11 @@ fn assert_calls(place: &Place, rows: &[Call], expected: &Expected, outages: &[Ou
             continue;
         }
         assert_eq!(row.state, CallState::Completed, "{row:?}");
-        let (from, to) = (nanos(call.answered_at.unwrap()), nanos(call.ended_at.unwrap()));
+        let from = stalls.sent_at(nanos(call.answered_at.unwrap()));
+        let to = nanos(call.ended_at.unwrap());
         let within: Vec<&Outage> = outages.iter().filter(|o| o.is_within(from, to, UNCOMMITTED)).collect();
-        assert_gaps(row, &within, UNCOMMITTED);
-        assert_packets(row, call);
+        assert_gaps(row, &within, stalls, UNCOMMITTED);
+        assert_packets(row, call, stalls);
         assert_tones(&place.data(), row, call);
         spanning += usize::from(!within.is_empty());
     }
@@ -103,7 +111,7 @@ fn assert_calls(place: &Place, rows: &[Call], expected: &Expected, outages: &[Ou
 }
 
 /// Rows that no Call-ID explains are the media of calls whose beginning fell into an outage.
-fn assert_strays(rows: &[Call], expected: &Expected, outages: &[Outage]) {
+fn assert_strays(rows: &[Call], expected: &Expected, outages: &[Outage], stalls: &Stalls) {
     for row in rows {
         if expected.calls.iter().any(|call| is_row_of(row, call)) {
             continue;
@@ -113,7 +121,7 @@ fn assert_strays(rows: &[Call], expected: &Expected, outages: &[Outage]) {
             row.streams.iter().any(|stream| call.streams.iter().any(|sent| sent.src == stream.src))
         });
         let owner = owner.unwrap_or_else(|| panic!("nobody sent {row:?}"));
-        assert_eq!(seen(owner, outages, UNCOMMITTED), Seen::NotBeginning, "{row:?}");
+        assert_eq!(seen(owner, outages, stalls, UNCOMMITTED), Seen::NotBeginning, "{row:?}");
     }
 }
 
@@ -127,4 +135,42 @@ fn assert_counts(summary: &Value) {
     let used = ["encoded", "duplicate", "late", "lost"].iter().map(|name| number(&audio[name])).sum::<u64>();
     let given = number(&summary["packets"]["recorded"]) + number(&summary["recovered_packets"]);
     assert_eq!(given, used + discarded, "{summary:#}");
+}
+
+#[test]
+fn a_sensor_that_is_killed_while_it_recovers_loses_no_call() {
+    if !is_root("a_sensor_that_is_killed_while_it_recovers_loses_no_call") {
+        return;
+    }
+    let namespace = Namespace::with_veth();
+    let mut place = Place::new(&["near"]).with("[recording]\nformat = \"wav\"\n");
+    let mut sensor = place.start(&namespace);
+    let mut scenario = Scenario::new("recovering", 5);
+    for index in 0..4 {
+        let mut call = scenario.plain();
+        call.ring = Nanos::from_millis(100);
+        call.talk = Nanos::from_secs(7);
+        scenario.call(Nanos::from_millis(150 * index), call);
+    }
+    let traffic = Traffic::start(&namespace, "far", scenario, None);
+    thread::sleep(Duration::from_millis(2500));
+    for _ in 0..4 {
+        // It has its sockets then, and reads the journal.
+        (sensor, _) = kill_and_restart(sensor, &mut place, &namespace, Duration::ZERO, |_| {});
+    }
+    let Played { expected, stalls } = traffic.finish();
+    place.wait_for_rows(expected.calls.len());
+    assert!(stop(sensor).status.success());
+    let rows = place.rows();
+    let found = by_call_id(&rows);
+    assert_eq!(rows.len(), expected.calls.len());
+    for call in &expected.calls {
+        let row = found[call.call_id.as_deref().unwrap()];
+        assert_eq!((row.state, row.begun_before_capture), (CallState::Completed, false), "{row:?}");
+        assert!(row.gaps.iter().any(|gap| gap.cause == GapCause::SensorDown), "{row:?}");
+        assert_gaps_of_stalls(row, &stalls);
+        assert_packets(row, call, &stalls);
+        assert_tones(&place.data(), row, call);
+    }
+    assert_counts(&place.summary());
 }

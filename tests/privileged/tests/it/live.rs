@@ -7,11 +7,11 @@ use nightjar_load::{BulkPlan, BulkSound, PcapOptions, Scenario, scenarios};
 use nightjar_privileged::namespace::{Namespace, run};
 use nightjar_privileged::privilege::is_root;
 use nightjar_privileged::recordings::assert_tones;
-use nightjar_privileged::rows::{assert_ledger, assert_rows, by_call_id, read_rows};
+use nightjar_privileged::rows::{assert_gaps_of_stalls, assert_ledger, assert_rows, by_call_id, read_rows};
 use nightjar_privileged::sensor::{Place, stop};
-use nightjar_privileged::traffic::Traffic;
+use nightjar_privileged::traffic::{Played, Traffic};
 use nightjar_privileged::{moments, program};
-use nightjar_schema::{Call, Stream};
+use nightjar_schema::{Call, GapCause, Stream};
 use nightjar_wire::Nanos;
 
 #[test]
@@ -24,7 +24,8 @@ fn an_office_is_recorded_live_frame_by_frame() {
     let sensor = place.start(&namespace);
     let plan = BulkPlan { sound: BulkSound::Tones, ..BulkPlan::busy_office(8) };
     let office = Scenario::bulk("office", moments::random("office").next_u64(), plan);
-    let expected = Traffic::start(&namespace, "far", office, Some(Nanos::from_secs(15))).finish();
+    let traffic = Traffic::start(&namespace, "far", office, Some(Nanos::from_secs(15)));
+    let Played { expected, stalls } = traffic.finish();
     place.wait_for_rows(expected.calls.len());
     let ended = stop(sensor);
     assert!(ended.status.success(), "{ended:?}");
@@ -37,7 +38,8 @@ fn an_office_is_recorded_live_frame_by_frame() {
     let mut heard = 0;
     for call in expected.calls.iter().filter(|call| call.talk_ms.is_some_and(|ms| ms > 1000)) {
         let row = found[call.call_id.as_deref().unwrap()];
-        assert!(row.gaps.is_empty(), "{:?}", row.gaps);
+        assert!(row.gaps.iter().all(|gap| gap.cause == GapCause::Wire), "{:?}", row.gaps);
+        assert_gaps_of_stalls(row, &stalls);
         // Music on hold is heard beside the tones.
         if call.holds.is_empty() {
             assert_tones(&place.data(), row, call);
@@ -72,7 +74,7 @@ fn assert_live_is_replay(name: &str) {
     run(replay.args(["replay", "--json", "--out"]).arg(&offline).arg(&capture));
 
     let sensor = place.start(&namespace);
-    let expected = Traffic::start(&namespace, "far", scenario, None).finish();
+    let expected = Traffic::start(&namespace, "far", scenario, None).finish().expected;
     place.wait_for_rows(expected.calls.len());
     std::thread::sleep(Duration::from_millis(100));
     assert!(stop(sensor).status.success());

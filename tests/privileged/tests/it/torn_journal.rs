@@ -12,7 +12,7 @@ use nightjar_privileged::privilege::is_root;
 use nightjar_privileged::recordings::{assert_file, listen};
 use nightjar_privileged::rows::by_call_id;
 use nightjar_privileged::sensor::{Place, stop};
-use nightjar_privileged::traffic::Traffic;
+use nightjar_privileged::traffic::{Played, Traffic};
 use nightjar_privileged::{moments, segments};
 use nightjar_schema::{Call, CallState};
 use nightjar_wire::Nanos;
@@ -53,7 +53,7 @@ fn recovery_goes_up_to_the_last_good_block() {
         let said = format!("is unusable from byte {offset} on");
         assert!(sensor.stderr().contains(&said), "no {said:?}: {}", sensor.stderr());
     }
-    let expected = traffic.finish();
+    let Played { expected, stalls } = traffic.finish();
     place.wait_for_rows(expected.calls.len());
     assert!(stop(sensor).status.success());
 
@@ -68,7 +68,7 @@ fn recovery_goes_up_to_the_last_good_block() {
         listen(&place.data(), row);
         match stored.get(&row.id) {
             Some(stored) => assert_eq!(stored, row),
-            None => assert_packets(row, call),
+            None => assert_packets(row, call, &stalls),
         }
     }
     assert!(stored.keys().all(|id| rows.iter().any(|row| row.id == *id)));
