@@ -43,7 +43,7 @@ fn carry_out(ctx: &XdpContext, seen: &Glance) -> u32 {
         Fate::Cut => dropped(Counter::DroppedCut),
         Fate::Unwanted => unwanted(),
         Fate::Signalling | Fate::Media(_) => {
-            if !annotate(ctx, realm, fate) {
+            if settings().annotate != 0 && !annotate(ctx, realm, fate) {
                 count(Counter::Aborted, 1);
                 return XDP_ABORTED;
             }

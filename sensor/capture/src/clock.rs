@@ -132,7 +132,14 @@ impl CaptureClock {
         realtime.offset(self.start.difference().saturating_sub(difference))
     }
 
-    fn of_monotonic(&self, monotonic: Nanos) -> Nanos {
+    /// CLOCK_MONOTONIC now.
+    pub(crate) fn monotonic() -> Nanos {
+        read(libc::CLOCK_MONOTONIC)
+    }
+
+    /// The capture time of a CLOCK_MONOTONIC stamp.
+    #[inline]
+    pub(crate) fn of_monotonic(&self, monotonic: Nanos) -> Nanos {
         self.start.utc.offset(monotonic.signed_since(self.start.monotonic))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
+use std::os::fd::RawFd;
 
 use crate::SourceError;
 
@@ -42,6 +43,67 @@ pub fn interface_names() -> Vec<String> {
         libc::if_freenameindex(list);
     }
     names
+}
+
+/// How many receive queues an interface has, by its driver; 1 when that cannot be asked.
+pub(crate) fn receive_queues(name: &str) -> u32 {
+    // SAFETY: all-zero bytes are valid for both, and an interface's name fits with its NUL.
+    let (mut request, mut channels): (libc::ifreq, Channels) = unsafe { std::mem::zeroed() };
+    channels.command = ETHTOOL_GCHANNELS;
+    write_name(&mut request, name);
+    request.ifr_ifru.ifru_data = (&raw mut channels).cast();
+    // SAFETY: a socket of our own for the call, closed behind it.
+    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    // SAFETY: the request names an interface and points to a live `ethtool_channels`, which this command
+    // reads and writes.
+    let answer = unsafe { libc::ioctl(socket, libc::SIOCETHTOOL, &raw mut request) };
+    // SAFETY: opened above; closing -1 fails without harm.
+    unsafe { libc::close(socket) };
+    if answer == 0 { (channels.receive + channels.combined).max(1) } else { 1 }
+}
+
+const ETHTOOL_GCHANNELS: u32 = 0x3c;
+
+/// `struct ethtool_channels`.
+#[repr(C)]
+struct Channels {
+    command: u32,
+    max: [u32; 4],
+    receive: u32,
+    transmit: u32,
+    other: u32,
+    combined: u32,
+}
+
+fn write_name(request: &mut libc::ifreq, name: &str) {
+    let room = request.ifr_name.len() - 1;
+    for (to, from) in request.ifr_name[..room].iter_mut().zip(name.as_bytes()) {
+        *to = *from as libc::c_char;
+    }
+}
+
+/// Whether an interface is up, asked through any socket; false when it cannot be asked.
+pub(crate) fn is_up(socket: RawFd, name: &str) -> bool {
+    // SAFETY: all-zero bytes are a valid `ifreq`.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    write_name(&mut request, name);
+    // SAFETY: `request` is a live ifreq with a NUL-terminated name, which is what this request
+    // reads and writes; the kernel leaves flags in the union.
+    unsafe {
+        libc::ioctl(socket, libc::SIOCGIFFLAGS, &raw mut request) == 0
+            && libc::c_int::from(request.ifr_ifru.ifru_flags) & libc::IFF_UP != 0
+    }
+}
+
+/// As [`explain`], for the XDP program: other capabilities, and what else refuses it.
+pub(crate) fn explain_program(source: io::Error, action: &'static str, interface: &str) -> SourceError {
+    match explain(source, action, interface) {
+        SourceError::NoPermission { action, interface, program, .. } => {
+            let capability = "CAP_NET_ADMIN, CAP_BPF or CAP_PERFMON";
+            SourceError::NoPermission { action, interface, capability, program }
+        }
+        other => other,
+    }
 }
 
 /// The error of a system call that failed just now while doing `action` on `interface`.

@@ -1,6 +1,7 @@
-//! Packet sources: capture files, live interfaces, memory; and a sender of frames for the generator.
+//! Packet sources: capture files, live interfaces (AF_XDP, AF_PACKET), memory; and a sender of frames for the generator.
 
 mod af_packet;
+mod af_xdp;
 mod clock;
 mod error;
 pub mod fakes;
@@ -12,6 +13,10 @@ mod socket;
 mod source;
 
 pub use af_packet::{AfPacketConfig, AfPacketSource};
+pub use af_xdp::{
+    AfXdpConfig, AfXdpCounts, AfXdpSource, CopyMode, Learned, ProgramConfig, ProgramError, ProgramMode,
+    QueueSizes, SocketCounts, SocketKind, TapModes, XdpCounts, XdpProgram,
+};
 pub use clock::{CaptureClock, ClockPair};
 pub use error::SourceError;
 pub use file::{CaptureFile, CaptureFiles, read_capture_bytes};

@@ -97,8 +97,8 @@ impl Range {
     #[inline(always)]
     pub fn contains(&self, addr: &Address, port: u16) -> bool {
         let mut differs = 0;
-        for word in 0..4 {
-            differs |= (addr[word] & self.mask[word]) ^ self.addr[word];
+        for ((word, network), mask) in addr.iter().zip(&self.addr).zip(&self.mask) {
+            differs |= (word & mask) ^ network;
         }
         differs == 0 && port >= self.first_port && port <= self.last_port
     }
@@ -134,6 +134,8 @@ pub struct Settings {
     pub realm: u16,
     /// 1 where the map of VLANs to realms is to be asked.
     pub realm_by_vlan: u16,
+    /// 1 where [`Metadata`] is written in front of a frame; 0 where the driver leaves no room for it.
+    pub annotate: u32,
     /// How many of `ranges` count.
     pub range_count: u32,
     /// How many of `hosts` count.
@@ -153,6 +155,7 @@ impl Settings {
             unwanted: Unwanted::Pass as u32,
             realm: 0,
             realm_by_vlan: 0,
+            annotate: 1,
             range_count: 0,
             host_count: 0,
             ranges: [range; MAX_RANGES],

@@ -92,7 +92,9 @@ impl Counter {
             Counter::DroppedCut => "frames dropped because their call was cut to shed load",
             Counter::DroppedUnwanted => "frames dropped because no rule wants them",
             Counter::PassedUnwanted => "frames passed to the kernel's stack because no rule wants them",
-            Counter::PassedNoSocket => "frames passed to the kernel's stack because their queue has no socket",
+            Counter::PassedNoSocket => {
+                "frames passed to the kernel's stack because their queue has no socket"
+            }
             Counter::Aborted => "frames aborted because the driver gave no room for metadata",
             Counter::ByEndpoint => "media frames recognised by a learned endpoint",
             Counter::ByRange => "media frames recognised by a configured range",
