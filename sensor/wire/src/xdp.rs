@@ -8,6 +8,7 @@
 mod counter;
 mod decide;
 mod glance;
+pub mod live;
 
 pub use counter::Counter;
 pub use decide::{Basis, Fate, Tables, decide};

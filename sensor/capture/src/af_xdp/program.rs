@@ -35,7 +35,7 @@ pub enum ProgramError {
 
 impl ProgramError {
     /// The error as a source's, naming the interface and, for a refusal, the missing capability.
-    pub(super) fn explain(self, action: &'static str, interface: &str) -> SourceError {
+    pub(crate) fn explain(self, action: &'static str, interface: &str) -> SourceError {
         let mut cause: Option<&(dyn Error + 'static)> = Some(&self);
         while let Some(error) = cause {
             let system = error.downcast_ref::<std::io::Error>();
