@@ -46,6 +46,7 @@ enum Round {
 }
 
 /// What is waited for.
+#[derive(Clone, Copy)]
 enum Pause {
     /// Work, or the moment to say that the sensor lives.
     Idle(Instant),

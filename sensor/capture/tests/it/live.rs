@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use allocation_counter::measure;
 use etherparse::PacketBuilder;
 use nightjar_capture::fakes::MemoryFrame;
 use nightjar_capture::{
@@ -335,6 +336,24 @@ fn two_interfaces_that_are_read_while_frames_come_stay_in_order() {
         let mut numbers: Vec<u32> = frames.iter().map(number_of).collect();
         numbers.sort_unstable();
         assert!(numbers.into_iter().eq(0..3_000), "{} frames", frames.len());
+    });
+}
+
+#[test]
+fn receiving_allocates_nothing() {
+    within("receiving_allocates_nothing", || {
+        let mut source = open(&AfPacketConfig::new(&["near", "far"]));
+        let senders = ["near", "far"].map(|interface| FrameSender::open(interface).unwrap());
+        let (mut received, start) = (0, Instant::now());
+        for number in 0..2_000 {
+            senders[number % 2].send(&udp(number as u32, 4_000, 5_000, 172)).unwrap();
+        }
+        let counted = measure(|| {
+            while received < 2_000 && start.elapsed() < DEADLINE {
+                source.receive(&mut |_| received += 1).unwrap();
+            }
+        });
+        assert_eq!((received, counted.count_total), (2_000, 0));
     });
 }
 

@@ -41,7 +41,7 @@ fn a_tap_of_two_ports_gives_the_calls_of_one_interface() {
         assert!(stop(sensor).status.success());
     }
 
-    let [whole, split] = places.each_ref().map(|place| rows(place));
+    let [whole, split] = places.each_ref().map(rows);
     let completed = |row: &&Call| (row.state, row.status) == (CallState::Completed, Some(200));
     assert_eq!(split.iter().filter(completed).count(), CALLS as usize, "{split:#?}");
     let said = |rows: &[Call]| rows.iter().map(without_times).collect::<Vec<_>>();
