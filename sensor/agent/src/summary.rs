@@ -85,6 +85,8 @@ pub struct JournalSummary {
 pub struct SourceSummary {
     /// Frames that it gave.
     pub received: u64,
+    /// Those of them that came too late to be put in order with other interfaces' frames.
+    pub out_of_order: u64,
     /// Frames that the kernel dropped because its ring was full; they are in no other count.
     pub ring_full: u64,
 }
@@ -92,7 +94,8 @@ pub struct SourceSummary {
 impl SourceSummary {
     /// From the source's own counts.
     pub fn new(statistics: &SourceStatistics) -> SourceSummary {
-        SourceSummary { received: statistics.received, ring_full: statistics.ring_full }
+        let SourceStatistics { received, out_of_order, ring_full, .. } = *statistics;
+        SourceSummary { received, out_of_order, ring_full }
     }
 }
 
@@ -232,8 +235,8 @@ impl Summary {
         if let Some(source) = &self.source {
             let _ = writeln!(
                 text,
-                "source    gave        {:>10}   the kernel's ring dropped {}",
-                source.received, source.ring_full
+                "source    gave        {:>10}   {} out of order, the kernel's ring dropped {}",
+                source.received, source.out_of_order, source.ring_full
             );
         }
         if let Some(delivery) = &self.delivery {

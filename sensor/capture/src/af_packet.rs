@@ -5,23 +5,28 @@
 //! where `rx-udp-gro-forwarding` or `rx-gro-list` is on, which a mirror port must not have.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nightjar_wire::{LinkType, Nanos};
+use nightjar_wire::Nanos;
 
 use crate::SourceError;
 use crate::clock::CaptureClock;
 use crate::interface::explain;
-use crate::socket::{Bound, PacketSocket};
-use crate::source::{PacketSource, RawFrame, Received, SourceStatistics};
-use ring::Ring;
+use crate::merge::{Merge, Round};
+use crate::source::{PacketSource, RawFrame, Received, SourceStatistics, Stopped, whole_nanos};
+use tap::Tap;
 
 mod block;
 mod ring;
 mod setup;
+mod tap;
 
 /// How long one call waits for frames.
 const PATIENCE_MS: libc::c_int = 20;
+/// How long it waits while frames are held back.
+const SHORT_PATIENCE_MS: libc::c_int = 10;
+/// Frames of one batch at most.
+const BATCH: usize = 1_024;
 /// What a block may be late by beyond its retirement: the kernel's timer and the wake-up.
 const LATE: Duration = Duration::from_millis(20);
 
@@ -58,13 +63,21 @@ impl AfPacketConfig {
         self.blocks = mib.saturating_mul((1 << 20) / self.block_bytes).max(2);
         self
     }
+
+    /// How long the kernel may keep a frame to itself: a block that is not full is handed over at the
+    /// second tick of its timer at the latest.
+    fn hides(&self) -> Nanos {
+        whole_nanos(2 * self.retire + LATE)
+    }
 }
 
-/// The live source of one capture core.
+/// The live source of one capture core: its interfaces as one, in order of their stamps. Its clock
+/// runs behind the host's by what the kernel may still keep to itself.
 #[derive(Debug)]
 pub struct AfPacketSource {
     /// One per interface that still exists.
     taps: Vec<Tap>,
+    merge: Merge,
     /// What is asked of `poll`, kept so that waiting allocates nothing.
     asked: Vec<libc::pollfd>,
     interfaces: Vec<String>,
@@ -72,21 +85,8 @@ pub struct AfPacketSource {
     statistics: SourceStatistics,
     /// Frames that the kernel has stored in the rings.
     stored: u64,
-    lateness_limit: Duration,
-}
-
-/// One interface's ring and socket; the ring goes first.
-#[derive(Debug)]
-struct Tap {
-    ring: Ring,
-    socket: PacketSocket,
-    link: LinkType,
-    /// The interface's place in [`AfPacketSource::interfaces`].
-    number: u16,
-    /// When the interface was found to be gone; its last block may still be retired.
-    gone_since: Option<Instant>,
-    /// The interface went down: look whether it still exists.
-    suspect: bool,
+    /// When the taps were told to let nothing more in.
+    stopped_at: Option<Nanos>,
 }
 
 impl AfPacketSource {
@@ -116,16 +116,16 @@ impl AfPacketSource {
         clock: CaptureClock,
     ) -> Result<Vec<AfPacketSource>, SourceError> {
         assert!(cores > 0, "a capture needs a core");
-        let lateness_limit = 2 * config.retire + LATE;
         let mut sources: Vec<AfPacketSource> = (0..cores)
             .map(|_| AfPacketSource {
                 taps: Vec::new(),
+                merge: Merge::new(config.interfaces.len()),
                 asked: Vec::with_capacity(config.interfaces.len()),
                 interfaces: config.interfaces.clone(),
                 clock,
                 statistics: SourceStatistics::default(),
                 stored: 0,
-                lateness_limit,
+                stopped_at: None,
             })
             .collect();
         for (number, interface) in (0..).zip(&config.interfaces) {
@@ -143,35 +143,26 @@ impl AfPacketSource {
         &self.clock
     }
 
-    /// Gives the frames of one block, the one that begins first; returns how many. Rings in turn by
-    /// their frames' times, so that none runs ahead of another that lags.
-    fn take_block(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> usize {
-        let stamped = self.taps.iter_mut().enumerate();
-        let ready = stamped.filter_map(|(tap, of)| of.ring.first_stamp().map(|stamp| (stamp, tap)));
-        let Some((_, tap)) = ready.min() else { return 0 };
+    /// Gives the frames whose time has come, a batch at most.
+    fn give(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Round {
         self.clock.measure();
-        let Tap { ring, link, number: interface, suspect, .. } = &mut self.taps[tap];
-        *suspect = false;
-        let before = self.statistics.received;
-        ring.take_block(|block| {
-            block::each_frame(block, |frame| {
-                let at = self.clock.of_stamp(frame.realtime);
-                self.statistics.count(frame.bytes.len(), frame.original_len);
-                let (bytes, original_len) = (frame.bytes, frame.original_len);
-                sink(RawFrame { at, link: *link, interface: *interface, bytes, original_len });
-            });
-        });
-        (self.statistics.received - before) as usize
+        let now = self.clock.now();
+        let statistics = &mut self.statistics;
+        self.merge.give(&mut self.taps, &self.clock, now, BATCH, &mut |frame| {
+            statistics.count(frame.bytes.len(), frame.original_len);
+            sink(frame);
+        })
     }
 
-    /// Waits until a block is ready, at most [`PATIENCE_MS`].
-    fn wait(&mut self) -> Result<(), SourceError> {
-        let ask = |tap: &Tap| libc::pollfd { fd: tap.socket.raw(), events: libc::POLLIN, revents: 0 };
+    /// Waits until a block is ready in a ring that has none, for [`PATIENCE_MS`] at most, or
+    /// [`SHORT_PATIENCE_MS`] when others hold frames back for it.
+    fn wait(&mut self, holds: bool) -> Result<(), SourceError> {
         self.asked.clear();
-        self.asked.extend(self.taps.iter().map(ask));
+        self.asked.extend(self.taps.iter_mut().map(Tap::question));
         let count = self.asked.len() as libc::nfds_t;
+        let patience = if holds { SHORT_PATIENCE_MS } else { PATIENCE_MS };
         // SAFETY: the array is live and its length is passed.
-        let ready = unsafe { libc::poll(self.asked.as_mut_ptr(), count, PATIENCE_MS) };
+        let ready = unsafe { libc::poll(self.asked.as_mut_ptr(), count, patience) };
         if ready < 0 {
             let error = io::Error::last_os_error();
             return match error.kind() {
@@ -185,6 +176,11 @@ impl AfPacketSource {
             }
         }
         Ok(())
+    }
+
+    /// Nothing more comes: the taps let nothing in, and what they had is given.
+    fn has_ended(&self, round: Round) -> bool {
+        round.given == 0 && !round.holds && self.stopped_at.is_some_and(|at| round.settled >= at)
     }
 
     /// Adds what the kernel has counted since it was last asked.
@@ -201,63 +197,37 @@ impl AfPacketSource {
         for tap in &mut self.taps {
             tap.look_whether_gone()?;
         }
-        let limit = self.lateness_limit;
-        let over = |tap: &Tap| tap.gone_since.is_some_and(|since| since.elapsed() > limit);
-        let Some(gone) = self.taps.iter().position(over) else { return Ok(()) };
+        let Some(gone) = self.taps.iter_mut().position(Tap::is_over) else { return Ok(()) };
         self.count_kernels();
         let tap = self.taps.remove(gone);
         Err(SourceError::InterfaceGone { interface: tap.socket.interface().to_owned() })
     }
 }
 
-impl Tap {
-    /// Takes the socket's error. Down is a state, not a fault: frames come again when it is up.
-    fn look_at_error(&mut self) -> Result<(), SourceError> {
-        match self.socket.take_error()? {
-            Some(error) if error.raw_os_error() != Some(libc::ENETDOWN) => {
-                Err(explain(error, "receive frames", self.socket.interface()))
-            }
-            _ => {
-                self.suspect = true;
-                Ok(())
-            }
-        }
-    }
-
-    fn look_whether_gone(&mut self) -> Result<(), SourceError> {
-        if self.suspect && self.gone_since.is_none() && self.socket.bound()? == Bound::Gone {
-            self.gone_since = Some(Instant::now());
-        }
-        Ok(())
-    }
-
-    /// Frames that the kernel stored and dropped since it was last asked; asking sets its counts back.
-    fn kernel_counts(&self) -> (u64, u64) {
-        let mut counts = libc::tpacket_stats_v3 { tp_packets: 0, tp_drops: 0, tp_freeze_q_cnt: 0 };
-        let (level, option) = (libc::SOL_PACKET, libc::PACKET_STATISTICS);
-        if self.socket.get(level, option, &mut counts, "read the statistics").is_err() {
-            return (0, 0);
-        }
-        // The kernel's count of packets includes those that it dropped.
-        (u64::from(counts.tp_packets.saturating_sub(counts.tp_drops)), u64::from(counts.tp_drops))
-    }
-}
-
 impl PacketSource for AfPacketSource {
     fn receive(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Result<Received, SourceError> {
+        self.drop_gone()?;
         if self.taps.is_empty() {
             return Ok(Received::End);
         }
-        let mut frames = self.take_block(sink);
-        if frames == 0 {
-            self.wait()?;
-            frames = self.take_block(sink);
+        let mut round = self.give(sink);
+        if self.has_ended(round) {
+            return Ok(Received::End);
         }
-        if frames == 0 {
-            self.drop_gone()?;
-            return Ok(Received::Idle(self.clock.now()));
+        if round.given == 0 {
+            self.wait(round.holds)?;
+            round = self.give(sink);
         }
-        Ok(Received::Frames(frames))
+        match round.given {
+            0 => Ok(Received::Idle(round.settled)),
+            given => Ok(Received::Frames(given)),
+        }
+    }
+
+    fn stop(&mut self) -> Result<Stopped, SourceError> {
+        self.taps.iter().try_for_each(|tap| setup::refuse_all(&tap.socket))?;
+        self.stopped_at.get_or_insert(self.clock.now());
+        Ok(Stopped::Draining)
     }
 
     fn interfaces(&self) -> &[String] {
@@ -267,11 +237,12 @@ impl PacketSource for AfPacketSource {
     fn statistics(&mut self) -> SourceStatistics {
         self.count_kernels();
         let in_ring = self.stored.saturating_sub(self.statistics.received);
-        let down = self.taps.iter().filter(|tap| !tap.socket.is_up()).count();
-        SourceStatistics { in_ring, interfaces_down: down as u32, ..self.statistics }
+        let interfaces_down = self.taps.iter().filter(|tap| !tap.socket.is_up()).count() as u32;
+        let out_of_order = self.merge.out_of_order();
+        SourceStatistics { in_ring, out_of_order, interfaces_down, ..self.statistics }
     }
 
     fn lateness_limit(&self) -> Nanos {
-        Nanos(u64::try_from(self.lateness_limit.as_nanos()).unwrap_or(u64::MAX))
+        whole_nanos(LATE)
     }
 }

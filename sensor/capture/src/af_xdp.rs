@@ -6,21 +6,21 @@
 //! [`AfXdpConfig::hold`] and merged. One that appears later still is given at once, counted as late.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use nightjar_wire::{LinkType, Nanos};
+use nightjar_wire::Nanos;
 use rustix::thread::{NanosleepRelativeResult, Timespec, nanosleep};
 
 use crate::SourceError;
 use crate::clock::CaptureClock;
 use crate::interface::explain;
-use crate::source::{PacketSource, RawFrame, Received, SourceStatistics};
+use crate::merge::{Merge, Round};
+use crate::source::{PacketSource, RawFrame, Received, SourceStatistics, Stopped, whole_nanos};
 use lane::Lane;
 pub use program::{Learned, ProgramConfig, ProgramError, ProgramMode, XdpProgram};
-pub use queue::{CopyMode, QueueSizes};
+pub use queue::{CopyMode, QueueSizes, SocketKind};
 use tap::Tap;
-pub use tap::{SocketCounts, SocketKind, TapModes, XdpCounts};
+pub use tap::{SocketCounts, TapModes, XdpCounts};
 
 mod lane;
 mod memory;
@@ -73,30 +73,20 @@ impl AfXdpConfig {
 /// The live source of one capture core.
 #[derive(Debug)]
 pub struct AfXdpSource {
+    // The sockets go before the memory that their queues hold.
+    /// Two a queue, in the order of the taps and their queues.
+    lanes: Vec<Lane>,
     /// One per interface that still exists.
     taps: Vec<Tap>,
-    /// One per socket, sorted as the taps' sockets are.
-    lanes: Vec<Lane>,
+    merge: Merge,
+    /// What is asked of `poll`, kept so that waiting allocates nothing.
+    asked: Vec<libc::pollfd>,
     interfaces: Vec<String>,
     clock: CaptureClock,
     hold: Nanos,
-    /// What is asked of `poll`, kept so that waiting allocates nothing.
-    asked: Vec<libc::pollfd>,
-    /// A frame in several buffers is put together here.
-    jumbo: Vec<u8>,
     statistics: SourceStatistics,
-    counts: AfXdpCounts,
-    /// Stamp of the newest frame that was given.
-    newest: Nanos,
-}
-
-/// What the source counted of its own doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AfXdpCounts {
-    /// Frames that were given after one with a later stamp.
-    pub late: u64,
-    /// Frames without the program's stamp; they have the time of their reading.
-    pub unstamped: u64,
+    /// When the programs were taken off.
+    stopped_at: Option<Nanos>,
 }
 
 impl AfXdpSource {
@@ -106,25 +96,24 @@ impl AfXdpSource {
     /// [`SourceError`] when an interface does not exist, when a capability is missing, or when the
     /// kernel refuses sockets or program.
     pub fn open(config: &AfXdpConfig, clock: CaptureClock) -> Result<AfXdpSource, SourceError> {
-        let mut taps = Vec::with_capacity(config.interfaces.len());
+        let hold = whole_nanos(config.hold);
+        let (mut taps, mut lanes) = (Vec::with_capacity(config.interfaces.len()), Vec::new());
         for (number, interface) in (0..).zip(&config.interfaces) {
-            taps.push(Tap::open(config, interface, number)?);
+            let (tap, its) = Tap::open(config, interface, number, hold)?;
+            taps.push(tap);
+            lanes.extend(its);
         }
-        for tap in &mut taps {
-            tap.attach(config.mode)?;
-        }
-        let lanes = Lane::of_taps(&taps);
+        taps.iter_mut().try_for_each(|tap| tap.attach(config.mode))?;
         Ok(AfXdpSource {
+            merge: Merge::new(lanes.len()),
+            asked: Vec::with_capacity(lanes.len()),
+            lanes,
             taps,
             interfaces: config.interfaces.clone(),
             clock,
-            hold: Nanos(u64::try_from(config.hold.as_nanos()).unwrap_or(u64::MAX)),
-            asked: Vec::with_capacity(lanes.len()),
-            lanes,
-            jumbo: Vec::with_capacity(1 << 16),
+            hold,
             statistics: SourceStatistics::default(),
-            counts: AfXdpCounts::default(),
-            newest: Nanos::ZERO,
+            stopped_at: None,
         })
     }
 
@@ -138,9 +127,9 @@ impl AfXdpSource {
         self.taps.iter().map(Tap::modes).collect()
     }
 
-    /// What the source counted of its own doing.
-    pub fn counts(&self) -> AfXdpCounts {
-        self.counts
+    /// Frames that came without the program's stamp; they have the time of their reading.
+    pub fn unstamped(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.unstamped).sum()
     }
 
     /// What the program and the kernel counted, for each interface that still exists.
@@ -148,7 +137,14 @@ impl AfXdpSource {
     /// # Errors
     /// When the kernel refuses to say.
     pub fn xdp_counts(&self) -> Result<Vec<XdpCounts>, ProgramError> {
-        self.taps.iter().map(Tap::counts).collect()
+        let mut lanes = self.lanes.as_slice();
+        let mut counts = Vec::with_capacity(self.taps.len());
+        for tap in &self.taps {
+            let (its, others) = lanes.split_at(tap.lanes());
+            counts.push(tap.counts(its)?);
+            lanes = others;
+        }
+        Ok(counts)
     }
 
     /// The programs, one per interface that still exists, to tell them of endpoints.
@@ -156,122 +152,120 @@ impl AfXdpSource {
         self.taps.iter_mut().map(|tap| &mut tap.program)
     }
 
-    /// Takes the programs off their interfaces: nothing more comes, what waits is still read.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn detach(&mut self) -> Result<(), ProgramError> {
-        self.hold = Nanos::ZERO;
-        self.taps.iter_mut().try_for_each(|tap| tap.program.detach())
-    }
-
-    /// Gives frames stamped up to `horizon` (monotonic), the earliest first.
-    fn give(&mut self, now: Nanos, sink: &mut impl FnMut(RawFrame<'_>)) -> usize {
-        let horizon = now - self.hold;
-        for lane in &mut self.lanes {
-            self.counts.unstamped += u64::from(lane.refresh(&mut self.taps, now));
-        }
-        let mut given = 0;
-        while given < BATCH {
-            let Some(next) = self.next_lane(horizon) else { break };
-            self.give_head(next, now, sink);
-            given += 1;
-        }
-        if given > 0 {
-            self.taps.iter_mut().for_each(Tap::give_back);
-        }
-        given
-    }
-
-    /// The lane whose frame is next. Signalling that fills its ring comes first of all; it must never
-    /// be shed.
-    fn next_lane(&self, horizon: Nanos) -> Option<usize> {
-        let crowded = |lane: &&(usize, &Lane)| lane.1.is_crowded(&self.taps);
-        let ripe = |(number, lane): (usize, &Lane)| {
-            lane.stamp().filter(|stamp| *stamp <= horizon).map(|stamp| (stamp, number))
-        };
-        if let Some((number, _)) = self.lanes.iter().enumerate().find(|lane| crowded(&lane)) {
-            return Some(number);
-        }
-        self.lanes.iter().enumerate().filter_map(ripe).min().map(|(_, number)| number)
-    }
-
-    fn give_head(&mut self, number: usize, now: Nanos, sink: &mut impl FnMut(RawFrame<'_>)) {
-        let lane = &mut self.lanes[number];
-        let interface = self.taps[lane.tap()].number();
-        let Some(stamp) = lane.stamp() else { return };
-        let at = self.clock.of_monotonic(stamp);
-        self.counts.late += u64::from(at < self.newest);
-        self.newest = self.newest.max(at);
+    /// Gives the frames whose time has come, a batch at most.
+    fn give(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Round {
+        let now = self.clock.now();
         let statistics = &mut self.statistics;
-        lane.take(&mut self.taps, &mut self.jumbo, |bytes| {
-            let original_len = bytes.len() as u32;
-            statistics.count(bytes.len(), original_len);
-            sink(RawFrame { at, link: LinkType::Ethernet, interface, bytes, original_len });
+        let round = self.merge.give(&mut self.lanes, &self.clock, now, BATCH, &mut |frame| {
+            statistics.count(frame.bytes.len(), frame.original_len);
+            sink(frame);
         });
-        self.counts.unstamped += u64::from(lane.look(&mut self.taps, now));
+        if round.given > 0 {
+            each_tap(&mut self.taps, &mut self.lanes, Tap::give_back);
+        }
+        round
     }
 
-    /// Waits until a frame is there and old enough, at most [`PATIENCE_MS`].
-    fn wait(&mut self) -> Result<(), SourceError> {
-        if self.lanes.iter().all(|lane| lane.stamp().is_none()) {
-            self.wait_for_frames()?;
+    /// Waits until a frame is there, [`PATIENCE_MS`] at most; when frames are held back, until they
+    /// need not be.
+    fn wait(&mut self, holds: bool) -> Result<(), SourceError> {
+        if !holds && !self.wait_for_frames()? {
+            return Ok(());
         }
-        if self.hold > Nanos::ZERO {
-            let hold = Timespec { tv_sec: 0, tv_nsec: self.hold.0.min(999_999_999) as i64 };
-            // Woken early by a signal is as good.
-            let _: NanosleepRelativeResult = nanosleep(&hold);
-        }
+        let hold = Timespec { tv_sec: 0, tv_nsec: self.hold.0.min(999_999_999) as i64 };
+        // Woken early by a signal is as good.
+        let _: NanosleepRelativeResult = nanosleep(&hold);
         Ok(())
     }
 
-    fn wait_for_frames(&mut self) -> Result<(), SourceError> {
-        let sockets = self.taps.iter().flat_map(Tap::sockets);
-        let ask = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    /// False when none came.
+    fn wait_for_frames(&mut self) -> Result<bool, SourceError> {
+        let ask = |lane: &Lane| libc::pollfd { fd: lane.raw(), events: libc::POLLIN, revents: 0 };
         self.asked.clear();
-        self.asked.extend(sockets.map(|socket| ask(socket.as_fd().as_raw_fd())));
+        self.asked.extend(self.lanes.iter().map(ask));
         let count = self.asked.len() as libc::nfds_t;
         // SAFETY: the array is live and its length is passed.
         let ready = unsafe { libc::poll(self.asked.as_mut_ptr(), count, PATIENCE_MS) };
         if ready < 0 {
             let error = io::Error::last_os_error();
             return match error.kind() {
-                io::ErrorKind::Interrupted => Ok(()),
+                io::ErrorKind::Interrupted => Ok(false),
                 _ => Err(explain(error, "wait for frames", &self.interfaces.join(", "))),
             };
         }
         // A socket whose interface was removed is not reported by `poll`: it is silent.
         if ready == 0 {
-            self.taps.iter_mut().for_each(Tap::look_whether_gone);
+            each_tap(&mut self.taps, &mut self.lanes, |tap, lanes| tap.look_whether_gone(lanes));
         }
-        Ok(())
+        Ok(ready > 0)
+    }
+
+    /// Nothing more comes: the programs are off, and what they had handed up is given.
+    fn has_ended(&self, round: Round) -> bool {
+        round.given == 0 && !round.holds && self.stopped_at.is_some_and(|at| round.settled >= at)
     }
 
     /// Puts away a tap whose interface is gone and whose last frames have been given.
     fn drop_gone(&mut self) -> Result<(), SourceError> {
         let Some(gone) = self.taps.iter().position(Tap::is_gone) else { return Ok(()) };
+        let first: usize = self.taps[..gone].iter().map(Tap::lanes).sum();
+        let lanes = first..first + self.taps[gone].lanes();
+        if self.lanes[lanes.clone()].iter().any(|lane| lane.waiting() > 0) {
+            return Ok(());
+        }
+        self.statistics.ring_full += lost(&self.lanes[lanes.clone()]);
+        self.lanes.drain(lanes);
         let tap = self.taps.remove(gone);
-        self.statistics.ring_full += tap.ring_full();
-        self.lanes = Lane::of_taps(&self.taps);
         Err(SourceError::InterfaceGone { interface: tap.interface().to_owned() })
     }
 }
 
+/// Does something to each tap with its lanes.
+fn each_tap(taps: &mut [Tap], lanes: &mut [Lane], mut does: impl FnMut(&mut Tap, &mut [Lane])) {
+    let mut lanes = lanes;
+    for tap in taps {
+        let (its, others) = lanes.split_at_mut(tap.lanes());
+        does(tap, its);
+        lanes = others;
+    }
+}
+
+/// Frames that were lost because a ring or the memory was full.
+fn lost(lanes: &[Lane]) -> u64 {
+    let lost = |lane: &Lane| {
+        lane.statistics().map_or(0, |counts| counts.rx_ring_full.unwrap_or(0) + counts.rx_dropped)
+    };
+    lanes.iter().map(lost).sum()
+}
+
 impl PacketSource for AfXdpSource {
     fn receive(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Result<Received, SourceError> {
+        self.drop_gone()?;
         if self.taps.is_empty() {
             return Ok(Received::End);
         }
-        let mut frames = self.give(CaptureClock::monotonic(), sink);
-        if frames == 0 {
-            self.wait()?;
-            frames = self.give(CaptureClock::monotonic(), sink);
+        let mut round = self.give(sink);
+        if self.has_ended(round) {
+            return Ok(Received::End);
         }
-        if frames == 0 {
-            self.drop_gone()?;
-            return Ok(Received::Idle(self.clock.now()));
+        if round.given == 0 {
+            self.wait(round.holds)?;
+            round = self.give(sink);
         }
-        Ok(Received::Frames(frames))
+        match round.given {
+            0 => Ok(Received::Idle(round.settled)),
+            given => Ok(Received::Frames(given)),
+        }
+    }
+
+    /// Takes the programs off their interfaces: frames go to the kernel's stack from here on.
+    fn stop(&mut self) -> Result<Stopped, SourceError> {
+        for tap in &mut self.taps {
+            let interface = tap.interface().to_owned();
+            tap.program.detach().map_err(|error| error.explain("detach the XDP program", &interface))?;
+        }
+        self.stopped_at.get_or_insert(self.clock.now());
+        Ok(Stopped::Draining)
     }
 
     fn interfaces(&self) -> &[String] {
@@ -279,18 +273,20 @@ impl PacketSource for AfXdpSource {
     }
 
     fn statistics(&mut self) -> SourceStatistics {
-        let ring_full: u64 = self.taps.iter().map(Tap::ring_full).sum();
-        let in_ring = self.taps.iter_mut().map(Tap::waiting).sum();
-        let down = self.taps.iter().filter(|tap| !tap.is_up()).count();
+        let mut interfaces_down = 0;
+        each_tap(&mut self.taps, &mut self.lanes, |tap, lanes| {
+            interfaces_down += u32::from(!tap.is_up(lanes))
+        });
         SourceStatistics {
-            ring_full: self.statistics.ring_full + ring_full,
-            in_ring,
-            interfaces_down: down as u32,
+            ring_full: self.statistics.ring_full + lost(&self.lanes),
+            in_ring: self.lanes.iter().map(|lane| u64::from(lane.waiting())).sum(),
+            out_of_order: self.merge.out_of_order(),
+            interfaces_down,
             ..self.statistics
         }
     }
 
     fn lateness_limit(&self) -> Nanos {
-        self.hold + Nanos::from_millis(LATE.as_millis() as u64)
+        whole_nanos(LATE)
     }
 }

@@ -132,11 +132,6 @@ impl CaptureClock {
         realtime.offset(self.start.difference().saturating_sub(difference))
     }
 
-    /// CLOCK_MONOTONIC now.
-    pub(crate) fn monotonic() -> Nanos {
-        read(libc::CLOCK_MONOTONIC)
-    }
-
     /// The capture time of a CLOCK_MONOTONIC stamp.
     #[inline]
     pub(crate) fn of_monotonic(&self, monotonic: Nanos) -> Nanos {

@@ -8,6 +8,7 @@ pub mod fakes;
 mod file;
 mod interface;
 mod live_sender;
+mod merge;
 mod paced;
 mod sender;
 mod socket;
@@ -15,8 +16,8 @@ mod source;
 
 pub use af_packet::{AfPacketConfig, AfPacketSource};
 pub use af_xdp::{
-    AfXdpConfig, AfXdpCounts, AfXdpSource, CopyMode, Learned, ProgramConfig, ProgramError, ProgramMode,
-    QueueSizes, SocketCounts, SocketKind, TapModes, XdpCounts, XdpProgram,
+    AfXdpConfig, AfXdpSource, CopyMode, Learned, ProgramConfig, ProgramError, ProgramMode, QueueSizes,
+    SocketCounts, SocketKind, TapModes, XdpCounts, XdpProgram,
 };
 pub use clock::{CaptureClock, ClockPair};
 pub use error::SourceError;
@@ -25,4 +26,4 @@ pub use interface::{interface_index, interface_names};
 pub use live_sender::{LiveReport, LiveSender, LiveStream};
 pub use paced::{Pace, Paced, WallPace};
 pub use sender::FrameSender;
-pub use source::{PacketSource, RawFrame, Received, SourceStatistics};
+pub use source::{PacketSource, RawFrame, Received, SourceStatistics, Stopped};

@@ -17,8 +17,6 @@ use crate::{SourceError, interface_index};
 /// The program as `ebpf/build` made it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../ebpf/live.bpf.o");
 
-/// `BPF_F_TEST_XDP_LIVE_FRAMES`: the frames are really redirected.
-const LIVE_FRAMES: u32 = 1 << 1;
 /// Frames that the kernel makes at a time; a veth's ring holds 256.
 const BATCH: u32 = 64;
 
@@ -105,8 +103,9 @@ impl LiveSender {
         let run = LiveRun { flows, interface, interval_ps, frames: u64::from(frames), ..LiveRun::default() };
         self.run_map()?.set(0, Run(run), 0)?;
         let template = template();
-        let attrs = TestRunAttrs { batch_size: BATCH, flags: LIVE_FRAMES };
-        let options = TestRunOptions { data_in: Some(&template), repeat: frames, attrs, ..Default::default() };
+        let attrs = TestRunAttrs::new().xdp_live_frames(BATCH);
+        let options =
+            TestRunOptions { data_in: Some(&template), repeat: frames, attrs, ..Default::default() };
         xdp(&mut self.ebpf).test_run(options)?;
         let Run(run) = self.run_map()?.get(&0, 0)?;
         let elapsed_ns = run.end_ns.saturating_sub(run.start_ns);

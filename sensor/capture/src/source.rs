@@ -1,5 +1,7 @@
 //! What every packet source offers: frames in batches, a clock, and counts of what it did.
 
+use std::time::Duration;
+
 use nightjar_wire::{LinkType, Nanos};
 
 use crate::SourceError;
@@ -25,10 +27,20 @@ pub struct RawFrame<'a> {
 pub enum Received {
     /// That many frames went to the sink. It may be 0 (only blocks without frames were read).
     Frames(usize),
-    /// Nothing arrived within the source's patience (at most 20 ms); its clock now.
+    /// Nothing could be given within the source's patience (at most 20 ms); its clock, which is no
+    /// later than what it gives from then on.
     Idle(Nanos),
     /// The source has ended; further calls say so again.
     End,
+}
+
+/// How a source takes it to be stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// There is nothing more to receive.
+    AtOnce,
+    /// What had arrived is still to be received, up to [`Received::End`].
+    Draining,
 }
 
 /// What a source has done since it was opened.
@@ -43,6 +55,9 @@ pub struct SourceStatistics {
     /// Frames of a file that were not given to the sink, because the link layer of their interface
     /// is not decoded. They are in no other count.
     pub unknown_link: u64,
+    /// Those of `received` that a live source gave behind one with a later stamp: they became
+    /// visible too late to be put in order.
+    pub out_of_order: u64,
     /// Frames that the kernel dropped because the ring was full. They are in no other count.
     pub ring_full: u64,
     /// Frames that wait in a live source's ring at this moment: the kernel's count of what it has
@@ -68,22 +83,36 @@ impl SourceStatistics {
         self.bytes += other.bytes;
         self.truncated += other.truncated;
         self.unknown_link += other.unknown_link;
+        self.out_of_order += other.out_of_order;
         self.ring_full += other.ring_full;
         self.in_ring += other.in_ring;
         self.interfaces_down += other.interfaces_down;
     }
 }
 
+/// A span as the capture clock counts.
+pub(crate) fn whole_nanos(span: Duration) -> Nanos {
+    Nanos(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX))
+}
+
 /// A source of frames: files, a live interface, memory. The pipeline is the same behind each.
 pub trait PacketSource {
-    /// Gives one batch of frames to `sink`, in order of arrival. Blocks for 20 ms at most when the
-    /// source is live.
+    /// Gives one batch of frames to `sink`: a file's as they stand there, a live source's in order of
+    /// their stamps, over all of its interfaces. Blocks for 20 ms at most when the source is live.
     ///
     /// # Errors
     /// [`SourceError`] when the source is at fault, after all frames before the fault have been
     /// given. The next call goes on behind the fault where there is something (another file), else
     /// it says [`Received::End`].
     fn receive(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Result<Received, SourceError>;
+
+    /// Lets nothing more in. A live source then still gives what had arrived by now.
+    ///
+    /// # Errors
+    /// [`SourceError`] when the source cannot be stopped.
+    fn stop(&mut self) -> Result<Stopped, SourceError> {
+        Ok(Stopped::AtOnce)
+    }
 
     /// The names that [`RawFrame::interface`] counts. The list may grow with each batch; an index
     /// never changes its name.
@@ -93,7 +122,8 @@ pub trait PacketSource {
     fn statistics(&mut self) -> SourceStatistics;
 
     /// How far behind this source's clock (its newest stamp, or [`Received::Idle`]'s) a frame may
-    /// still be stamped that has not been given yet. Zero for files and memory.
+    /// still be stamped that has not been given yet, should it come too late to be put in order. Zero
+    /// for files and memory.
     fn lateness_limit(&self) -> Nanos {
         Nanos::ZERO
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nightjar_capture::{PacketSource, Received, SourceError};
+use nightjar_capture::{PacketSource, Received, SourceError, Stopped};
 
 use crate::capture_core::{CaptureCore, CoreOutput};
 
@@ -11,11 +11,11 @@ use crate::capture_core::{CaptureCore, CoreOutput};
 pub enum AfterError {
     /// Goes on: behind the fault there may be another file.
     GoOn,
-    /// Ends: a live source that fails is gone.
+    /// Ends, with what had arrived: a live source that fails is gone.
     Stop,
 }
 
-/// Runs until the source ends or `stop` is set. `each_batch` is told after every batch, for
+/// Runs until the source ends, or `stop` is set and what the source had by then is read. `each_batch` is told after every batch, for
 /// progress and metrics. Returns the source's errors in order.
 pub fn capture_loop<S: PacketSource, O: CoreOutput>(
     source: &mut S,
@@ -26,7 +26,18 @@ pub fn capture_loop<S: PacketSource, O: CoreOutput>(
 ) -> Vec<SourceError> {
     let mut errors = Vec::new();
     let lateness = source.lateness_limit();
-    while !stop.load(Ordering::Relaxed) {
+    let (mut failed, mut draining) = (false, false);
+    loop {
+        if !draining && (failed || stop.load(Ordering::Relaxed)) {
+            match source.stop() {
+                Ok(Stopped::Draining) => draining = true,
+                Ok(Stopped::AtOnce) => break,
+                Err(error) => {
+                    errors.push(error);
+                    break;
+                }
+            }
+        }
         match source.receive(&mut |frame| core.handle_frame(&frame)) {
             Ok(Received::Frames(_)) => core.end_batch(lateness),
             Ok(Received::Idle(now)) => {
@@ -37,9 +48,10 @@ pub fn capture_loop<S: PacketSource, O: CoreOutput>(
             Err(error) => {
                 errors.push(error);
                 core.end_batch(lateness);
-                if after_error == AfterError::Stop {
+                if draining {
                     break;
                 }
+                failed = after_error == AfterError::Stop;
             }
         }
         each_batch(source, core);

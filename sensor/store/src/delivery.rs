@@ -4,7 +4,8 @@
 //! a network error or a 5xx waits 0.5 s to 30 s and tries again, for ever; 401, 403, 404 and
 //! redirects wait too, with a clear warning, because a person has to change a setting; what
 //! control will never take (400, 409, 413, 415, 422) is set aside in `rejected.ndjson`, counted
-//! and warned of, and the events behind it go on.
+//! and warned of, and the events behind it go on. While there is nothing to deliver, a batch without
+//! events is sent at a steady interval: it tells control that the sensor lives.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -28,6 +29,9 @@ use crate::upload::{Progress, UploadState};
 /// Events of one request.
 const BATCH_EVENTS: usize = 100;
 
+/// While there is nothing to deliver, control is told so often that the sensor lives.
+const SIGN_INTERVAL: Duration = Duration::from_secs(10);
+
 /// How long events wait for uploads of other events in their batch.
 const UPLOAD_TIME: Duration = Duration::from_millis(500);
 
@@ -39,6 +43,15 @@ enum Round {
     Empty,
     /// Wait before the next attempt.
     Wait,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy)]
+enum Pause {
+    /// Work, or the moment to say that the sensor lives.
+    Idle(Instant),
+    /// Time to pass after a failure: new events are no reason to try sooner.
+    Failed(Duration),
 }
 
 /// The thread's state.
@@ -57,6 +70,8 @@ pub(crate) struct Delivery {
     drained: Receiver<Instant>,
     /// When to end at the latest; `None` before a drain.
     until: Option<Instant>,
+    /// When control is to hear of the sensor again, if nothing is delivered before.
+    next_sign: Instant,
     /// Events of the next request: fewer while a wrong one is looked for.
     most: usize,
     /// The next event, alone, was refused once.
@@ -82,6 +97,7 @@ impl Delivery {
             backoff: Backoff::new(),
             drained,
             until: None,
+            next_sign: Instant::now() + SIGN_INTERVAL,
             most: BATCH_EVENTS,
             doubted: false,
             uploaded: BTreeSet::new(),
@@ -98,8 +114,8 @@ impl Delivery {
             let pause = match round {
                 Round::Again => continue,
                 Round::Empty if self.until.is_some() => return,
-                Round::Empty => None,
-                Round::Wait => Some(self.backoff.next()),
+                Round::Empty => Pause::Idle(self.next_sign),
+                Round::Wait => Pause::Failed(self.backoff.next()),
             };
             if !self.pause(pause) {
                 return;
@@ -107,19 +123,23 @@ impl Delivery {
         }
     }
 
-    /// Waits for work, for a time or for the drain; false when it is time to end.
-    fn pause(&mut self, pause: Option<Duration>) -> bool {
+    /// Waits; false when it is time to end.
+    fn pause(&mut self, pause: Pause) -> bool {
         let now = Instant::now();
-        let until = match (self.until, pause) {
-            (Some(until), _) if until <= now => return false,
-            (Some(until), Some(pause)) => Some(until.min(now + pause)),
-            (_, pause) => pause.map(|pause| now + pause),
+        let failed = matches!(pause, Pause::Failed(_));
+        let at = match pause {
+            Pause::Idle(at) => at,
+            Pause::Failed(span) => now + span,
+        };
+        let until = match self.until {
+            Some(until) if until <= now => return false,
+            Some(until) => until.min(at),
+            None => at,
         };
         let woken = &self.outbox.woken;
-        let deadline = until.map_or_else(crossbeam_channel::never, crossbeam_channel::at);
-        // While it waits after a failure, new events are no reason to try sooner.
+        let deadline = crossbeam_channel::at(until);
         let never = crossbeam_channel::never();
-        let woken = if pause.is_some() { &never } else { woken };
+        let woken = if failed { &never } else { woken };
         let drained = self.drained.clone();
         select! {
             recv(woken) -> message => {
@@ -137,7 +157,7 @@ impl Delivery {
                     }
                     // The uploader was dropped without a drain, or the drain has begun before.
                     Err(_) if self.until.is_none() => return false,
-                    Err(_) => std::thread::sleep(until.map_or(Duration::ZERO, |until| until - now)),
+                    Err(_) => std::thread::sleep(until.saturating_duration_since(now)),
                 }
             }
             recv(deadline) -> _ => {}
@@ -149,7 +169,7 @@ impl Delivery {
     fn round(&mut self) -> Result<Round, StoreError> {
         self.outbox.make_room()?;
         let mut events = self.outbox.batch(self.most)?;
-        let Some(first) = events.first() else { return Ok(Round::Empty) };
+        let Some(first) = events.first() else { return Ok(self.sign()) };
         if first.outline.is_none() {
             return self.reject(&events[0], "not an event");
         }
@@ -174,6 +194,20 @@ impl Delivery {
             }
         }
         self.send(&events)
+    }
+
+    /// Tells control that the sensor lives, when it is time to.
+    fn sign(&mut self) -> Round {
+        if self.until.is_some() || Instant::now() < self.next_sign {
+            return Round::Empty;
+        }
+        match self.client.events(&[], 0) {
+            Answer::Taken => {
+                self.goes_on(&[]);
+                Round::Empty
+            }
+            answer => self.not_taken(answer),
+        }
     }
 
     /// Sends events whose recordings control has.
@@ -276,12 +310,13 @@ impl Delivery {
         Round::Wait
     }
 
-    /// Events were delivered or set aside.
+    /// Control has taken events, or a sign of life; or an event was set aside.
     fn goes_on(&mut self, events: &[PendingEvent]) {
         for (_, recording) in events.iter().flat_map(PendingEvent::uploads) {
             self.uploaded.remove(&recording.id);
         }
         self.backoff.reset();
+        self.next_sign = Instant::now() + SIGN_INTERVAL;
         self.doubted = false;
         let mut shown = self.progress.state.lock().unwrap_or_else(PoisonError::into_inner);
         if *shown != UploadState::Delivering {

@@ -124,3 +124,26 @@ pub fn residual(packets: &Value) -> i64 {
         - reasons("ignored")
         - reasons("dropped")
 }
+
+/// What a row says apart from times, and from what hangs on them: ids, jitter, lengths.
+pub fn without_times(row: &Call) -> String {
+    let streams: Vec<_> = row
+        .streams
+        .iter()
+        .map(|stream| {
+            let Stream { leg, dialog, ssrc, src, dst, codec, packets, lost, duplicates, .. } = stream;
+            let Stream { reordered, use_, reason, continues, copy_of, .. } = stream;
+            format!(
+                "{leg:?} {dialog:?} {ssrc} {src} {dst} {codec:?} {packets} {lost} {duplicates} {reordered} \
+                 {use_:?} {reason:?} {continues:?} {copy_of:?}"
+            )
+        })
+        .collect();
+    let events: Vec<_> = row.events.iter().map(|event| (event.kind, event.leg, event.stream)).collect();
+    let legs: Vec<_> = row.legs.iter().map(|leg| (&leg.number, leg.role)).collect();
+    let recordings: Vec<_> = row.recordings.iter().map(|r| (r.channels, &r.channel_legs)).collect();
+    format!(
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {streams:#?} {events:?} {legs:?} {recordings:?} {:?}",
+        row.protocol, row.call_ids, row.from, row.to, row.state, row.status, row.end, row.marks
+    )
+}

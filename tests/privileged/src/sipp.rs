@@ -15,6 +15,8 @@ use crate::process::Process;
 
 /// The bridge: who watches it in promiscuous mode sees every frame between the hosts, in order.
 pub const BRIDGE: &str = "bridge";
+/// The bridge's ports: what comes in at one is what one side says, as at the ports of a tap.
+pub const PORTS: [&str; 2] = ["caller", "callee"];
 /// Where the callers are.
 pub const CALLER_ADDRESS: &str = "10.77.0.1";
 /// Where the callees are.
@@ -40,7 +42,7 @@ impl Site {
         site.switch.ip(&["link", "add", BRIDGE, "type", "bridge"]);
         site.switch.ip(&["link", "set", BRIDGE, "up"]);
         for (port, host, address) in
-            [("caller", &site.callers, CALLER_ADDRESS), ("callee", &site.callees, CALLEE_ADDRESS)]
+            [(PORTS[0], &site.callers, CALLER_ADDRESS), (PORTS[1], &site.callees, CALLEE_ADDRESS)]
         {
             site.switch.link_to(port, host, "eth", &format!("{address}/24"));
             site.switch.ip(&["link", "set", port, "master", BRIDGE]);

@@ -13,10 +13,11 @@ const ADDRESSES: usize = 12;
 /// The tag protocol of 802.1Q, for kernels that do not say which it was.
 const TPID_8021Q: u16 = 0x8100;
 
+/// Bytes of a frame's header.
+const HEADER_BYTES: usize = size_of::<tpacket3_hdr>();
 const HEADER: usize = offset_of!(tpacket_block_desc, hdr);
 const FRAMES: usize = HEADER + offset_of!(tpacket_hdr_v1, num_pkts);
 const FIRST: usize = HEADER + offset_of!(tpacket_hdr_v1, offset_to_first_pkt);
-const FIRST_STAMP: usize = HEADER + offset_of!(tpacket_hdr_v1, ts_first_pkt);
 /// Where the kernel says whose the block is.
 pub(super) const STATUS: usize = HEADER + offset_of!(tpacket_hdr_v1, block_status);
 
@@ -31,55 +32,74 @@ pub(super) struct RingFrame<'a> {
     pub(super) original_len: u32,
 }
 
-/// The kernel's stamp of the block's first frame.
-pub(super) fn first_stamp(block: &[u8]) -> Nanos {
-    let word = |at| u32_at(block, at).unwrap_or(0);
-    stamp(word(FIRST_STAMP), word(FIRST_STAMP + 4))
+/// How far a block has been read. Ends at the first header that points out of the block, which a
+/// sound kernel never writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cursor {
+    /// Where the next frame's header is.
+    at: usize,
+    /// Frames from there on.
+    left: u32,
 }
 
-/// Gives each frame of a block that the kernel has handed over, in order. Stops at the first header
-/// that points out of the block, which a sound kernel never writes.
-pub(super) fn each_frame(block: &mut [u8], mut give: impl FnMut(RingFrame<'_>)) {
-    let (frames, first) = (u32_at(block, FRAMES).unwrap_or(0), u32_at(block, FIRST).unwrap_or(0));
-    let mut at = first as usize;
-    for _ in 0..frames {
-        let Some(next) = one_frame(block, at, &mut give) else { return };
+impl Cursor {
+    /// At the beginning of a block that the kernel has handed over.
+    pub(super) fn start(block: &[u8]) -> Cursor {
+        let word = |at| u32_at(block, at).unwrap_or(0);
+        Cursor { at: word(FIRST) as usize, left: word(FRAMES) }
+    }
+
+    /// The kernel's stamp of the next frame; `None` at the end.
+    #[inline]
+    pub(super) fn stamp(self, block: &[u8]) -> Option<Nanos> {
+        let header: &[u8; HEADER_BYTES] = block.get(self.at..)?.first_chunk()?;
+        (self.left > 0).then(|| stamp_of(header))
+    }
+
+    /// Whether all frames have been taken.
+    pub(super) fn is_at_end(self) -> bool {
+        self.left == 0
+    }
+
+    /// The next frame, which the cursor then stands behind; `None` at the end.
+    #[inline]
+    pub(super) fn take<'a>(&mut self, block: &'a mut [u8]) -> Option<RingFrame<'a>> {
+        let left = std::mem::take(&mut self.left);
+        let slot = block.get_mut(self.at..).filter(|_| left > 0)?;
+        let header: &[u8; HEADER_BYTES] = slot.first_chunk()?;
+        let next = word(header, offset_of!(tpacket3_hdr, tp_next_offset)) as usize;
+        let frame = frame(slot)?;
         // 0 marks the last frame.
-        if next == 0 {
-            return;
+        if next > 0 {
+            *self = Cursor { at: self.at + next, left: left - 1 };
         }
-        at += next;
+        Some(frame)
     }
 }
 
-/// Gives the frame whose header is at `at`; returns the distance to the next one.
+/// The frame whose header `slot` begins with.
 #[inline]
-fn one_frame(block: &mut [u8], at: usize, give: &mut impl FnMut(RingFrame<'_>)) -> Option<usize> {
-    let slot = block.get_mut(at..)?;
-    let header: &[u8; size_of::<tpacket3_hdr>()] = slot.first_chunk()?;
-    let word = |at: usize| u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-    let half = |at: usize| u16::from_ne_bytes([header[at], header[at + 1]]);
-    let next = word(offset_of!(tpacket3_hdr, tp_next_offset)) as usize;
-    let realtime = stamp(word(offset_of!(tpacket3_hdr, tp_sec)), word(offset_of!(tpacket3_hdr, tp_nsec)));
-    let captured = word(offset_of!(tpacket3_hdr, tp_snaplen)) as usize;
-    let mut original_len = word(offset_of!(tpacket3_hdr, tp_len));
-    let status = word(offset_of!(tpacket3_hdr, tp_status));
-    let mut start = usize::from(half(offset_of!(tpacket3_hdr, tp_mac)));
+fn frame(slot: &mut [u8]) -> Option<RingFrame<'_>> {
+    let header: &[u8; HEADER_BYTES] = slot.first_chunk()?;
+    let realtime = stamp_of(header);
+    let captured = word(header, offset_of!(tpacket3_hdr, tp_snaplen)) as usize;
+    let mut original_len = word(header, offset_of!(tpacket3_hdr, tp_len));
+    let status = word(header, offset_of!(tpacket3_hdr, tp_status));
+    let mut start = usize::from(half(header, offset_of!(tpacket3_hdr, tp_mac)));
     let end = start.checked_add(captured)?;
     if status & libc::TP_STATUS_VLAN_VALID != 0
         && captured >= ADDRESSES
-        && start >= size_of::<tpacket3_hdr>() + VLAN_TAG
+        && start >= HEADER_BYTES + VLAN_TAG
         && end <= slot.len()
     {
-        let tci = word(offset_of!(tpacket3_hdr, hv1.tp_vlan_tci)) as u16;
+        let tci = word(header, offset_of!(tpacket3_hdr, hv1.tp_vlan_tci)) as u16;
         let known = status & libc::TP_STATUS_VLAN_TPID_VALID != 0;
-        let tpid = if known { half(offset_of!(tpacket3_hdr, hv1.tp_vlan_tpid)) } else { TPID_8021Q };
+        let tpid = if known { half(header, offset_of!(tpacket3_hdr, hv1.tp_vlan_tpid)) } else { TPID_8021Q };
         restore_tag(&mut slot[start - VLAN_TAG..], tpid, tci);
         start -= VLAN_TAG;
         original_len = original_len.saturating_add(VLAN_TAG as u32);
     }
-    give(RingFrame { realtime, bytes: slot.get(start..end)?, original_len });
-    Some(next)
+    Some(RingFrame { realtime, bytes: slot.get(start..end)?, original_len })
 }
 
 /// Moves the addresses, which begin a tag's length into `frame`, to its front and writes the tag
@@ -90,8 +110,21 @@ fn restore_tag(frame: &mut [u8], tpid: u16, tci: u16) {
     frame[ADDRESSES + 2..ADDRESSES + 4].copy_from_slice(&tci.to_be_bytes());
 }
 
-fn stamp(secs: u32, nanos: u32) -> Nanos {
+#[inline]
+fn stamp_of(header: &[u8; HEADER_BYTES]) -> Nanos {
+    let secs = word(header, offset_of!(tpacket3_hdr, tp_sec));
+    let nanos = word(header, offset_of!(tpacket3_hdr, tp_nsec));
     Nanos(u64::from(secs) * 1_000_000_000 + u64::from(nanos))
+}
+
+#[inline]
+fn word(header: &[u8; HEADER_BYTES], at: usize) -> u32 {
+    u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+}
+
+#[inline]
+fn half(header: &[u8; HEADER_BYTES], at: usize) -> u16 {
+    u16::from_ne_bytes([header[at], header[at + 1]])
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -141,7 +174,13 @@ pub(super) mod tests {
 
     fn frames(block: &mut [u8]) -> Vec<(Nanos, Vec<u8>, u32)> {
         let mut out = Vec::new();
-        each_frame(block, |frame| out.push((frame.realtime, frame.bytes.to_vec(), frame.original_len)));
+        let mut cursor = Cursor::start(block);
+        while let Some(stamp) = cursor.stamp(block) {
+            let Some(frame) = cursor.take(block) else { break };
+            assert_eq!(stamp, frame.realtime);
+            out.push((frame.realtime, frame.bytes.to_vec(), frame.original_len));
+        }
+        assert_eq!(cursor.take(block), None);
         out
     }
 
@@ -181,7 +220,11 @@ pub(super) mod tests {
             for (at, byte) in changes {
                 block[at] = byte;
             }
-            each_frame(&mut block, |frame| assert!(frame.bytes.len() <= 1_024));
+            let mut cursor = Cursor::start(&block);
+            for taken in 0.. {
+                let Some(frame) = cursor.take(&mut block) else { break };
+                prop_assert!(frame.bytes.len() <= 1_024 && taken < 1_024);
+            }
         }
     }
 }

@@ -7,15 +7,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use nightjar_wire::Nanos;
 
-use super::block;
+use super::block::{self, Cursor, RingFrame};
 use crate::SourceError;
 use crate::interface::explain;
 use crate::socket::PacketSocket;
 
-/// A receive ring. The kernel fills its blocks in turn; each is read and handed back in turn.
+/// A receive ring. The kernel fills its blocks in turn; each is read, frame by frame, and handed back
+/// in turn.
 #[derive(Debug)]
 pub(super) struct Ring {
     blocks: Blocks,
+    /// Where the reading of the next block stands, once it has begun.
+    cursor: Option<Cursor>,
     /// Unmapped when the ring goes.
     _mapping: Mapping,
 }
@@ -26,18 +29,57 @@ impl Ring {
         let mapping = Mapping::new(socket, block_bytes * count)?;
         // SAFETY: the mapping holds `count` blocks, is page-aligned, and lives as long as the ring.
         let blocks = unsafe { Blocks::new(mapping.base, block_bytes, count) };
-        Ok(Ring { blocks, _mapping: mapping })
+        Ok(Ring { blocks, cursor: None, _mapping: mapping })
     }
 
-    /// The kernel's stamp of the first frame that waits; `None` when no block is ready.
-    pub(super) fn first_stamp(&mut self) -> Option<Nanos> {
-        self.blocks.ready().map(|block| block::first_stamp(block))
+    /// The kernel's stamp of the next frame that waits; `None` when none does.
+    #[inline]
+    pub(super) fn head(&mut self) -> Option<Nanos> {
+        head(&mut self.blocks, &mut self.cursor)
     }
 
-    /// Gives the next block to `take` and then back to the kernel; false when none is ready.
-    pub(super) fn take_block(&mut self, take: impl FnOnce(&mut [u8])) -> bool {
-        self.blocks.take(take)
+    /// Gives the next frame to `give`; false when none waits. Its block goes back to the kernel with
+    /// its last frame.
+    #[inline]
+    pub(super) fn take(&mut self, give: impl FnOnce(RingFrame<'_>)) -> bool {
+        take(&mut self.blocks, &mut self.cursor, give)
     }
+
+    /// Half of the blocks, or more, wait to be read.
+    pub(super) fn is_half_full(&self) -> bool {
+        self.blocks.is_ours(self.blocks.count / 2)
+    }
+}
+
+/// See [`Ring::head`].
+#[inline]
+fn head(blocks: &mut Blocks, cursor: &mut Option<Cursor>) -> Option<Nanos> {
+    loop {
+        let block = blocks.ready()?;
+        let stamp = cursor.get_or_insert_with(|| Cursor::start(block)).stamp(block);
+        if stamp.is_some() {
+            return stamp;
+        }
+        // An empty block, one that is damaged from here on, or one whose reader panicked at its end.
+        blocks.hand_back();
+        *cursor = None;
+    }
+}
+
+/// See [`Ring::take`]. Should `give` panic, the frame is behind the cursor all the same.
+#[inline]
+fn take(blocks: &mut Blocks, cursor: &mut Option<Cursor>, give: impl FnOnce(RingFrame<'_>)) -> bool {
+    if head(blocks, cursor).is_none() {
+        return false;
+    }
+    let (Some(block), Some(place)) = (blocks.ready(), cursor.as_mut()) else { return false };
+    let Some(frame) = place.take(block) else { return false };
+    give(frame);
+    if place.is_at_end() {
+        blocks.hand_back();
+        *cursor = None;
+    }
+    true
 }
 
 /// A shared mapping of a packet socket's ring.
@@ -101,7 +143,7 @@ impl Blocks {
 
     /// The next block, if the kernel has handed it over. What it wrote before is visible (acquire).
     fn ready(&mut self) -> Option<&mut [u8]> {
-        if self.status(self.next).load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 {
+        if !self.is_ours(0) {
             return None;
         }
         // SAFETY: by the contract of `new` the range is valid; the status says that it is ours, and
@@ -114,27 +156,18 @@ impl Blocks {
         })
     }
 
-    fn take(&mut self, take: impl FnOnce(&mut [u8])) -> bool {
-        if self.ready().is_none() {
-            return false;
-        }
-        let turn = Turn(self);
-        if let Some(block) = turn.0.ready() {
-            take(block);
-        }
-        true
+    /// Whether the block so many behind the next one is handed over too. Blocks are handed over in
+    /// turn: then all before it are.
+    fn is_ours(&self, behind: usize) -> bool {
+        let status = self.status((self.next + behind) % self.count);
+        status.load(Ordering::Acquire) & libc::TP_STATUS_USER != 0
     }
-}
 
-/// A block's turn: hands it back when it ends, also by a panic.
-struct Turn<'a>(&'a mut Blocks);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let blocks = &mut *self.0;
+    /// Leaves the next block to the kernel.
+    fn hand_back(&mut self) {
         // Release: what was read and written in the block stays before its return.
-        blocks.status(blocks.next).store(libc::TP_STATUS_KERNEL, Ordering::Release);
-        blocks.next = (blocks.next + 1) % blocks.count;
+        self.status(self.next).store(libc::TP_STATUS_KERNEL, Ordering::Release);
+        self.next = (self.next + 1) % self.count;
     }
 }
 
@@ -148,58 +181,89 @@ mod tests {
     const BLOCK: usize = 1_024;
 
     /// Three blocks over plain memory, and a writer that plays the kernel.
-    fn three() -> (Vec<u64>, Blocks) {
-        let mut memory = vec![0u64; 3 * BLOCK / 8];
-        let base = NonNull::new(memory.as_mut_ptr().cast()).unwrap();
-        // SAFETY: three blocks, aligned to 8; the vector is neither moved nor resized while they
-        // are used.
-        let blocks = unsafe { Blocks::new(base, BLOCK, 3) };
-        (memory, blocks)
+    struct Three {
+        blocks: Blocks,
+        cursor: Option<Cursor>,
+        _memory: Vec<u64>,
     }
 
-    /// Fills block `number` and hands it over, as the kernel does.
-    fn hand_over(blocks: &mut Blocks, number: usize, byte: u8) {
-        // SAFETY: the block is the kernel's, which this test plays, and lies within the memory.
-        let block =
-            unsafe { std::slice::from_raw_parts_mut(blocks.base.as_ptr().add(number * BLOCK), BLOCK) };
-        fill(block, &[Put(&[byte; 60], 60, None)]);
-        blocks.status(number).store(libc::TP_STATUS_USER | libc::TP_STATUS_BLK_TMO, Ordering::Release);
-    }
+    impl Three {
+        fn new() -> Three {
+            let mut memory = vec![0u64; 3 * BLOCK / 8];
+            let base = NonNull::new(memory.as_mut_ptr().cast()).unwrap();
+            // SAFETY: three blocks, aligned to 8; the vector is neither resized nor dropped while they
+            // are used.
+            let blocks = unsafe { Blocks::new(base, BLOCK, 3) };
+            Three { blocks, cursor: None, _memory: memory }
+        }
 
-    fn take(blocks: &mut Blocks) -> Option<u8> {
-        let mut seen = None;
-        let taken = blocks.take(|block| block::each_frame(block, |frame| seen = Some(frame.bytes[0])));
-        assert_eq!(taken, seen.is_some());
-        seen
+        /// Fills block `number` and hands it over, as the kernel does.
+        fn hand_over(&mut self, number: usize, bytes: &[u8]) {
+            // SAFETY: the block is the kernel's, which this test plays, and lies within the memory.
+            let block = unsafe {
+                std::slice::from_raw_parts_mut(self.blocks.base.as_ptr().add(number * BLOCK), BLOCK)
+            };
+            let frames: Vec<[u8; 60]> = bytes.iter().map(|byte| [*byte; 60]).collect();
+            let frames: Vec<Put<'_>> = frames.iter().map(|frame| Put(frame, 60, None)).collect();
+            fill(block, &frames);
+            let status = libc::TP_STATUS_USER | libc::TP_STATUS_BLK_TMO;
+            self.blocks.status(number).store(status, Ordering::Release);
+        }
+
+        /// The next frame's byte, and which block comes after it.
+        fn take(&mut self) -> Option<(u8, usize)> {
+            let mut seen = None;
+            let ready = head(&mut self.blocks, &mut self.cursor).is_some();
+            let taken = take(&mut self.blocks, &mut self.cursor, |frame| seen = Some(frame.bytes[0]));
+            assert_eq!((taken, ready), (seen.is_some(), seen.is_some()));
+            seen.map(|byte| (byte, self.blocks.next))
+        }
     }
 
     #[test]
-    fn blocks_are_taken_in_turn_and_handed_back() {
-        let (_memory, mut blocks) = three();
-        assert_eq!(take(&mut blocks), None);
+    fn frames_are_taken_in_turn_and_a_block_is_handed_back_with_its_last() {
+        let mut ring = Three::new();
+        assert_eq!(ring.take(), None);
         for round in 0..7u8 {
-            hand_over(&mut blocks, usize::from(round) % 3, round);
-            assert_eq!(take(&mut blocks), Some(round));
-            assert_eq!(blocks.status(usize::from(round) % 3).load(Ordering::Acquire), libc::TP_STATUS_KERNEL);
-            assert_eq!(take(&mut blocks), None);
+            let (this, next) = (usize::from(round) % 3, usize::from(round + 1) % 3);
+            ring.hand_over(this, &[round, round + 100]);
+            assert_eq!(ring.take(), Some((round, this)));
+            assert_eq!(ring.take(), Some((round + 100, next)));
+            assert_eq!(ring.blocks.status(this).load(Ordering::Acquire), libc::TP_STATUS_KERNEL);
+            assert_eq!(ring.take(), None);
         }
     }
 
     #[test]
     fn a_later_block_waits_for_its_turn() {
-        let (_memory, mut blocks) = three();
-        hand_over(&mut blocks, 1, 9);
-        assert_eq!(take(&mut blocks), None);
-        hand_over(&mut blocks, 0, 8);
-        assert_eq!((take(&mut blocks), take(&mut blocks), take(&mut blocks)), (Some(8), Some(9), None));
+        let mut ring = Three::new();
+        ring.hand_over(1, &[9]);
+        assert_eq!(ring.take(), None);
+        assert!(ring.blocks.is_ours(1) && !ring.blocks.is_ours(2));
+        ring.hand_over(0, &[8]);
+        assert_eq!((ring.take(), ring.take(), ring.take()), (Some((8, 1)), Some((9, 2)), None));
     }
 
     #[test]
-    fn a_panic_while_a_block_is_read_hands_it_back() {
-        let (_memory, mut blocks) = three();
-        hand_over(&mut blocks, 0, 1);
-        let panicked = catch_unwind(AssertUnwindSafe(|| blocks.take(|_| panic!("a reader's bug"))));
-        assert!(panicked.is_err());
-        assert_eq!((blocks.status(0).load(Ordering::Acquire), blocks.next), (libc::TP_STATUS_KERNEL, 1));
+    fn an_empty_block_is_passed_over() {
+        let mut ring = Three::new();
+        ring.hand_over(0, &[]);
+        ring.hand_over(1, &[7]);
+        assert_eq!((ring.take(), ring.take()), (Some((7, 2)), None));
+    }
+
+    #[test]
+    fn after_a_panic_the_next_frame_is_read() {
+        let mut ring = Three::new();
+        ring.hand_over(0, &[1, 2]);
+        ring.hand_over(1, &[3]);
+        for _ in 0..2 {
+            let panicked = catch_unwind(AssertUnwindSafe(|| {
+                take(&mut ring.blocks, &mut ring.cursor, |_| panic!("a reader's bug"))
+            }));
+            assert!(panicked.is_err());
+        }
+        assert_eq!(ring.take(), Some((3, 2)));
+        assert_eq!(ring.blocks.status(0).load(Ordering::Acquire), libc::TP_STATUS_KERNEL);
     }
 }

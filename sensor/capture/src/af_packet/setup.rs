@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use nightjar_wire::LinkType;
 
+use super::AfPacketConfig;
 use super::block::VLAN_TAG;
 use super::ring::Ring;
-use super::{AfPacketConfig, Tap};
+use super::tap::Tap;
 use crate::SourceError;
 use crate::socket::{Bound, PacketSocket};
 
@@ -72,7 +73,7 @@ fn open_tap(config: &AfPacketConfig, interface: &str, number: u16) -> Result<Tap
         socket.set(packet, libc::PACKET_ADD_MEMBERSHIP, &membership, "enter promiscuous mode")?;
     }
     let link = link_type(&socket)?;
-    Ok(Tap { ring, socket, link, number, gone_since: None, suspect: true })
+    Ok(Tap { ring, socket, link, number, hides: config.hides(), gone_since: None, suspect: true })
 }
 
 /// The link layer of the socket's interface.
@@ -100,9 +101,9 @@ fn join(socket: &PacketSocket, group: Option<u16>) -> Result<u16, SourceError> {
     Ok(joined as u16)
 }
 
-/// Lets the socket take no frame: between binding and joining a group it would take all of them, and
-/// others would take them again.
-fn refuse_all(socket: &PacketSocket) -> Result<(), SourceError> {
+/// Lets the socket take no frame: at the end, and between binding and joining a group, when it would
+/// take all of them and others would take them again.
+pub(super) fn refuse_all(socket: &PacketSocket) -> Result<(), SourceError> {
     let mut nothing = libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 };
     let program = libc::sock_fprog { len: 1, filter: ptr::from_mut(&mut nothing) };
     socket.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program, "hold frames back")

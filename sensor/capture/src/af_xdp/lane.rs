@@ -1,122 +1,183 @@
-//! One socket's frames as the merge sees them: the stamp of the next one, and taking it.
+//! One AF_XDP socket as a feed of the merge: its frames in order, with the program's stamps.
 
-use nightjar_wire::Nanos;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::Arc;
+
 use nightjar_wire::xdp::Metadata;
-use rustix::net::xdp::{XdpDesc, XdpDescOptions};
+use nightjar_wire::{LinkType, Nanos};
+use rustix::fd::OwnedFd;
+use rustix::io;
+use rustix::net::sockopt;
+use rustix::net::xdp::{XdpDesc, XdpDescOptions, XdpStatistics};
 
-use super::queue::{Queue, Socket};
-use super::tap::{SocketKind, Tap};
+use super::SocketKind;
+use super::memory::Umem;
+use super::ring::ReceiveRing;
+use crate::clock::CaptureClock;
+use crate::merge::Feed;
+use crate::source::RawFrame;
 
-/// A socket's place, and what waits first in its ring.
+/// A frame in several chunks is cut at this length; no IP datagram is longer.
+const LONGEST: usize = 1 << 16;
+
+/// A socket and what was read from it.
 #[derive(Debug)]
 pub(super) struct Lane {
-    tap: usize,
-    queue: usize,
-    kind: SocketKind,
-    /// The next frame's stamp (monotonic); `None` when none was seen.
+    // The ring's mapping goes before the socket.
+    ring: ReceiveRing,
+    fd: OwnedFd,
+    pub(super) kind: SocketKind,
+    /// The interface's place in the source's list.
+    interface: u16,
+    umem: Arc<Umem>,
+    /// How long a frame may be in the kernel's hands before it shows here.
+    hold: Nanos,
+    /// The next frame's stamp, once it was looked at.
     head: Option<Nanos>,
+    /// Chunks that were read, until the queue gives them back.
+    read: Vec<u64>,
+    /// A frame in several chunks is put together here.
+    jumbo: Vec<u8>,
+    /// Frames given.
+    pub(super) received: u64,
+    /// Those of `received` without the program's stamp: they have the time of their reading.
+    pub(super) unstamped: u64,
+}
+
+/// What a lane is made of.
+pub(super) struct LaneParts {
+    pub(super) ring: ReceiveRing,
+    pub(super) fd: OwnedFd,
+    pub(super) kind: SocketKind,
+    pub(super) interface: u16,
+    pub(super) umem: Arc<Umem>,
+    pub(super) hold: Nanos,
 }
 
 impl Lane {
-    /// A lane per socket.
-    pub(super) fn of_taps(taps: &[Tap]) -> Vec<Lane> {
-        let mut lanes = Vec::new();
-        for (tap, of) in taps.iter().enumerate() {
-            for queue in 0..of.queues.len() {
-                for kind in [SocketKind::Signalling, SocketKind::Media] {
-                    lanes.push(Lane { tap, queue, kind, head: None });
-                }
-            }
+    /// A lane from which nothing was read.
+    pub(super) fn new(parts: LaneParts) -> Lane {
+        let LaneParts { ring, fd, kind, interface, umem, hold } = parts;
+        let read = Vec::with_capacity(ring.size() as usize);
+        let jumbo = Vec::with_capacity(LONGEST);
+        Lane { ring, fd, kind, interface, umem, hold, head: None, read, jumbo, received: 0, unstamped: 0 }
+    }
+
+    /// The kernel's counts since the socket was opened.
+    pub(super) fn statistics(&self) -> io::Result<XdpStatistics> {
+        sockopt::xdp_statistics(&self.fd)
+    }
+
+    /// Takes the error that waits on the socket, if one does.
+    pub(super) fn take_error(&self) -> io::Result<Option<io::Errno>> {
+        Ok(sockopt::socket_error(&self.fd)?.err())
+    }
+
+    /// The descriptor, for system calls on it.
+    pub(super) fn raw(&self) -> RawFd {
+        self.fd.as_fd().as_raw_fd()
+    }
+
+    /// Frames' descriptors that wait in the ring at this moment.
+    pub(super) fn waiting(&self) -> u32 {
+        self.ring.in_ring()
+    }
+
+    /// Gives the ring's places back to the kernel; what was read goes to `chunk`.
+    pub(super) fn release(&mut self, chunk: impl FnMut(u64)) {
+        if !self.read.is_empty() {
+            self.ring.release();
+            self.read.drain(..).for_each(chunk);
         }
-        lanes
     }
 
-    /// Index of its interface's tap.
-    pub(super) fn tap(&self) -> usize {
-        self.tap
-    }
-
-    /// The next frame's stamp.
-    pub(super) fn stamp(&self) -> Option<Nanos> {
-        self.head
-    }
-
-    /// Signalling whose ring is more than half full.
-    pub(super) fn is_crowded(&self, taps: &[Tap]) -> bool {
-        if self.kind != SocketKind::Signalling || self.head.is_none() {
-            return false;
-        }
-        let ring = &taps[self.tap].queues[self.queue].signalling.ring;
-        ring.waiting() > ring.size() / 2
-    }
-
-    /// Asks the kernel for new frames; true when the next one has no stamp and got `now`.
-    pub(super) fn refresh(&mut self, taps: &mut [Tap], now: Nanos) -> bool {
-        let queue = &mut taps[self.tap].queues[self.queue];
-        socket(queue, self.kind).ring.refresh();
-        self.head.is_none() && self.look(taps, now)
-    }
-
-    /// Looks at the next frame; true when it has no stamp and got `now`.
-    pub(super) fn look(&mut self, taps: &mut [Tap], now: Nanos) -> bool {
-        let queue = &mut taps[self.tap].queues[self.queue];
-        let Some(descriptor) = socket(queue, self.kind).ring.peek() else {
-            self.head = None;
-            return false;
-        };
-        // SAFETY: the descriptor waits in the ring, so its chunk is ours.
-        let before: Option<[u8; Metadata::LEN]> = unsafe { queue.umem.take_before(descriptor.addr) };
-        let metadata = before.as_ref().and_then(|bytes| Metadata::read(bytes));
-        self.head = Some(metadata.map_or(now, |metadata| Nanos(metadata.monotonic_ns)));
-        metadata.is_none()
-    }
-
-    /// Gives the next frame's bytes to `give` and its chunks back to the queue.
-    pub(super) fn take(&mut self, taps: &mut [Tap], jumbo: &mut Vec<u8>, give: impl FnOnce(&[u8])) {
-        let queue = &mut taps[self.tap].queues[self.queue];
+    /// Takes the next frame.
+    fn take(&mut self, at: Nanos, sink: &mut impl FnMut(RawFrame<'_>)) {
+        let Some(descriptor) = self.ring.peek() else { return };
         self.head = None;
-        let Some(descriptor) = socket(queue, self.kind).ring.peek() else { return };
-        socket(queue, self.kind).ring.advance();
+        self.ring.advance();
+        self.read.push(self.umem.chunk_of(descriptor.addr));
+        self.received += 1;
+        let (link, interface) = (LinkType::Ethernet, self.interface);
         if continues(&descriptor) {
-            self.gather(queue, descriptor, jumbo);
-            give(jumbo);
-        } else {
-            // SAFETY: taken from the ring and not given back before the end of this function.
-            give(unsafe { queue.umem.frame(descriptor.addr, descriptor.len) }.unwrap_or_default());
-            queue.give_back(&descriptor);
+            self.gather(&descriptor);
+            let (bytes, original_len) = (self.jumbo.as_slice(), self.jumbo.len() as u32);
+            return sink(RawFrame { at, link, interface, bytes, original_len });
         }
-        socket(queue, self.kind).received += 1;
+        // SAFETY: taken from the ring; its chunk goes back with `release`, which is not called before
+        // the sink has returned.
+        let bytes = unsafe { self.umem.frame(descriptor.addr, descriptor.len) }.unwrap_or_default();
+        sink(RawFrame { at, link, interface, bytes, original_len: descriptor.len });
     }
 
-    /// Puts a frame that lies in several chunks together. The kernel shows its descriptors together.
-    fn gather(&self, queue: &mut Queue, first: XdpDesc, jumbo: &mut Vec<u8>) {
-        jumbo.clear();
-        let mut part = first;
+    /// Puts a frame that lies in several chunks together; the kernel shows its descriptors together.
+    fn gather(&mut self, first: &XdpDesc) {
+        self.jumbo.clear();
+        let mut part = *first;
         loop {
-            // SAFETY: taken from the ring and given back below, after the copy.
-            let bytes = unsafe { queue.umem.frame(part.addr, part.len) }.unwrap_or_default();
-            // Within what was reserved: nothing is allocated here.
-            let room = jumbo.capacity() - jumbo.len();
-            jumbo.extend_from_slice(&bytes[..bytes.len().min(room)]);
-            queue.give_back(&part);
+            // SAFETY: as in `take`.
+            let bytes = unsafe { self.umem.frame(part.addr, part.len) }.unwrap_or_default();
+            let room = self.jumbo.capacity() - self.jumbo.len();
+            self.jumbo.extend_from_slice(&bytes[..bytes.len().min(room)]);
             if !continues(&part) {
                 return;
             }
-            let ring = &mut socket(queue, self.kind).ring;
-            let Some(next) = ring.peek() else { return };
-            ring.advance();
+            let Some(next) = self.ring.peek() else { return };
+            self.ring.advance();
+            self.read.push(self.umem.chunk_of(next.addr));
             part = next;
         }
     }
 }
 
-fn continues(descriptor: &XdpDesc) -> bool {
-    descriptor.options.contains(XdpDescOptions::XDP_PKT_CONTD)
+impl Feed for Lane {
+    #[inline]
+    fn head(&mut self, clock: &CaptureClock) -> Option<Nanos> {
+        if self.head.is_some() {
+            return self.head;
+        }
+        // Places are given back after the round: then at the latest the rest of the ring shows.
+        if self.ring.waiting() == 0
+            && (self.read.len() as u32 >= self.ring.size() || self.ring.refresh() == 0)
+        {
+            return None;
+        }
+        let descriptor = self.ring.peek()?;
+        // SAFETY: the descriptor waits in the ring, so its chunk is ours.
+        let before: Option<[u8; Metadata::LEN]> = unsafe { self.umem.take_before(descriptor.addr) };
+        let metadata = before.as_ref().and_then(|bytes| Metadata::read(bytes));
+        self.unstamped += u64::from(metadata.is_none());
+        let stamp = |metadata: Metadata| clock.of_monotonic(Nanos(metadata.monotonic_ns));
+        self.head = Some(metadata.map_or_else(|| clock.now(), stamp));
+        self.head
+    }
+
+    fn settled(&self, now: Nanos) -> Nanos {
+        now - self.hold
+    }
+
+    fn is_pressed(&self) -> bool {
+        self.ring.waiting() > self.ring.size() / 2
+    }
+
+    #[inline]
+    fn give(
+        &mut self,
+        clock: &CaptureClock,
+        until: Nanos,
+        most: usize,
+        sink: &mut impl FnMut(RawFrame<'_>),
+    ) -> usize {
+        let mut given = 0;
+        while given < most {
+            let Some(at) = self.head(clock).filter(|at| given == 0 || *at <= until) else { break };
+            self.take(at, sink);
+            given += 1;
+        }
+        given
+    }
 }
 
-fn socket(queue: &mut Queue, kind: SocketKind) -> &mut Socket {
-    match kind {
-        SocketKind::Signalling => &mut queue.signalling,
-        SocketKind::Media => &mut queue.media,
-    }
+fn continues(descriptor: &XdpDesc) -> bool {
+    descriptor.options.contains(XdpDescOptions::XDP_PKT_CONTD)
 }

@@ -4,16 +4,20 @@
 //! receive rings and some to spare, so that a full media ring leaves signalling its chunks: what the
 //! media ring does not take goes back at once.
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use nightjar_wire::Nanos;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io;
 use rustix::net::sockopt;
 use rustix::net::xdp::{
     SocketAddrXdp, SocketAddrXdpFlags, SocketAddrXdpWithSharedUmem, XDP_PGOFF_RX_RING,
-    XDP_UMEM_PGOFF_COMPLETION_RING, XDP_UMEM_PGOFF_FILL_RING, XdpDesc, XdpMmapOffsets, XdpOptionsFlags,
-    XdpStatistics, XdpUmemReg, XdpUmemRegFlags,
+    XDP_UMEM_PGOFF_COMPLETION_RING, XDP_UMEM_PGOFF_FILL_RING, XdpMmapOffsets, XdpOptionsFlags, XdpUmemReg,
+    XdpUmemRegFlags,
 };
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 
+use super::lane::{Lane, LaneParts};
 use super::memory::{Mapping, Umem};
 use super::ring::{FillRing, ReceiveRing};
 
@@ -53,63 +57,52 @@ pub enum CopyMode {
     Copy,
 }
 
-/// A socket and its receive ring.
-#[derive(Debug)]
-pub(super) struct Socket {
-    // The ring's mapping goes before the socket.
-    pub(super) ring: ReceiveRing,
-    fd: OwnedFd,
-    /// Frames taken from the ring.
-    pub(super) received: u64,
+/// Which of a queue's sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketKind {
+    /// SIP and whatever else sets calls up.
+    Signalling,
+    /// RTP, RTCP and what else comes to media endpoints.
+    Media,
 }
 
-impl Socket {
-    /// The kernel's counts since the socket was opened.
-    pub(super) fn statistics(&self) -> io::Result<XdpStatistics> {
-        sockopt::xdp_statistics(&self.fd)
-    }
-
-    /// Takes the error that waits on the socket, if one does.
-    pub(super) fn take_error(&self) -> io::Result<Option<io::Errno>> {
-        Ok(sockopt::socket_error(&self.fd)?.err())
-    }
-}
-
-impl AsFd for Socket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
-/// A queue's sockets.
+/// What a queue's two sockets share.
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// Its number on the interface.
-    pub(super) number: u32,
-    pub(super) signalling: Socket,
-    pub(super) media: Socket,
     fill: FillRing,
     /// Asked for by the kernel, unused: nothing is sent.
     _completion: Mapping,
-    pub(super) umem: Umem,
     /// How frames come in, as the kernel confirmed it.
     pub(super) copy: CopyMode,
-    /// Chunks that the fill ring would not take: it has a place for each, so none.
-    pub(super) lost_chunks: u64,
+    /// The media socket, through which a sleeping driver is woken.
+    wake: OwnedFd,
+}
+
+/// Where a queue is and how it is to be read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// The interface's index.
+    pub(super) index: u32,
+    /// The queue's number.
+    pub(super) queue: u32,
+    /// The interface's place in the source's list.
+    pub(super) interface: u16,
+    /// How long frames are held back for others.
+    pub(super) hold: Nanos,
 }
 
 impl Queue {
-    /// Opens queue `number` of interface `index`; zero-copy where the driver can and `zero_copy`
-    /// asks for it.
-    pub(super) fn open(index: u32, number: u32, sizes: &QueueSizes, zero_copy: bool) -> io::Result<Queue> {
-        if zero_copy && let Ok(queue) = Queue::open_as(index, number, sizes, CopyMode::ZeroCopy) {
-            return Ok(queue);
+    /// Opens a queue; zero-copy where the driver can and `zero_copy` asks for it. Its lanes come
+    /// beside it, signalling first.
+    pub(super) fn open(place: Place, sizes: &QueueSizes, zero_copy: bool) -> io::Result<(Queue, [Lane; 2])> {
+        if zero_copy && let Ok(opened) = Queue::open_as(place, sizes, CopyMode::ZeroCopy) {
+            return Ok(opened);
         }
-        Queue::open_as(index, number, sizes, CopyMode::Copy)
+        Queue::open_as(place, sizes, CopyMode::Copy)
     }
 
-    fn open_as(index: u32, number: u32, sizes: &QueueSizes, copy: CopyMode) -> io::Result<Queue> {
-        let umem = Umem::new(sizes.chunks(), sizes.chunk_bytes)?;
+    fn open_as(place: Place, sizes: &QueueSizes, copy: CopyMode) -> io::Result<(Queue, [Lane; 2])> {
+        let umem = Arc::new(Umem::new(sizes.chunks(), sizes.chunk_bytes)?);
         let fd = open_socket()?;
         register(&fd, &umem, sizes)?;
         let offsets = sockopt::xdp_mmap_offsets(&fd)?;
@@ -118,38 +111,45 @@ impl Queue {
             assert!(fill.push(chunk), "the fill ring has a place for every chunk");
         }
         fill.publish();
-        let mode = match copy {
-            CopyMode::ZeroCopy => SocketAddrXdpFlags::XDP_ZEROCOPY,
-            CopyMode::Copy => SocketAddrXdpFlags::XDP_COPY,
-        };
         let ring = receive_ring(&fd, sizes.media)?;
-        let flags = mode | SocketAddrXdpFlags::XDP_USE_NEED_WAKEUP;
-        let jumbo = SocketAddrXdp::new(flags | SocketAddrXdpFlags::XDP_USE_SG, index, number);
-        // A driver without frames in several buffers refuses the flag, not the socket.
-        bind(&fd, &jumbo).or_else(|_| bind(&fd, &SocketAddrXdp::new(flags, index, number)))?;
-        let media = Socket { ring, fd, received: 0 };
-        let signalling = share(&media, index, number, sizes.signalling)?;
-        let zero = sockopt::xdp_options(&media.fd)?.contains(XdpOptionsFlags::XDP_OPTIONS_ZEROCOPY);
+        bind_first(&fd, place, copy)?;
+        let zero = sockopt::xdp_options(&fd)?.contains(XdpOptionsFlags::XDP_OPTIONS_ZEROCOPY);
         let copy = if zero { CopyMode::ZeroCopy } else { CopyMode::Copy };
-        Ok(Queue { number, signalling, media, fill, _completion: completion, umem, copy, lost_chunks: 0 })
+        let (other, other_ring) = share(&fd, place, sizes.signalling)?;
+        let wake = rustix::io::fcntl_dupfd_cloexec(&fd, 0)?;
+        let (interface, hold) = (place.interface, place.hold);
+        let lane =
+            |kind, ring, fd| Lane::new(LaneParts { ring, fd, kind, interface, umem: umem.clone(), hold });
+        let lanes = [lane(SocketKind::Signalling, other_ring, other), lane(SocketKind::Media, ring, fd)];
+        Ok((Queue { fill, _completion: completion, copy, wake }, lanes))
     }
 
-    /// Gives a descriptor's chunk back to the kernel, seen by it with [`Queue::publish`].
-    pub(super) fn give_back(&mut self, descriptor: &XdpDesc) {
-        let chunk = self.umem.chunk_of(descriptor.addr);
-        if !self.fill.push(chunk) {
-            self.lost_chunks += 1;
+    /// Gives what the queue's lanes have read back to the kernel.
+    pub(super) fn give_back(&mut self, lanes: &mut [Lane]) {
+        for lane in lanes {
+            // The fill ring has a place for every chunk.
+            lane.release(|chunk| {
+                let placed = self.fill.push(chunk);
+                debug_assert!(placed);
+            });
         }
-    }
-
-    /// Shows the kernel the chunks that were given back, and wakes a driver that waits for them.
-    pub(super) fn publish(&mut self) {
         self.fill.publish();
         if self.fill.needs_wakeup() {
             // An empty read that does not wait is the call for it; its answer says nothing.
-            let _ = recv(&self.media.fd, &mut [0_u8; 0][..], RecvFlags::DONTWAIT);
+            let _ = recv(&self.wake, &mut [0_u8; 0][..], RecvFlags::DONTWAIT);
         }
     }
+}
+
+fn bind_first(fd: &OwnedFd, place: Place, copy: CopyMode) -> io::Result<()> {
+    let mode = match copy {
+        CopyMode::ZeroCopy => SocketAddrXdpFlags::XDP_ZEROCOPY,
+        CopyMode::Copy => SocketAddrXdpFlags::XDP_COPY,
+    };
+    let flags = mode | SocketAddrXdpFlags::XDP_USE_NEED_WAKEUP;
+    let address = |flags| SocketAddrXdp::new(flags, place.index, place.queue);
+    // A driver without frames in several buffers refuses the flag, not the socket.
+    bind(fd, &address(flags | SocketAddrXdpFlags::XDP_USE_SG)).or_else(|_| bind(fd, &address(flags)))
 }
 
 fn open_socket() -> io::Result<OwnedFd> {
@@ -191,10 +191,10 @@ fn receive_ring(fd: &OwnedFd, size: u32) -> io::Result<ReceiveRing> {
 }
 
 /// A second socket on the same queue and UMEM.
-fn share(first: &Socket, index: u32, number: u32, size: u32) -> io::Result<Socket> {
+fn share(first: &OwnedFd, place: Place, size: u32) -> io::Result<(OwnedFd, ReceiveRing)> {
     let fd = open_socket()?;
     let ring = receive_ring(&fd, size)?;
-    let addr = SocketAddrXdp::new(SocketAddrXdpFlags::XDP_SHARED_UMEM, index, number);
+    let addr = SocketAddrXdp::new(SocketAddrXdpFlags::XDP_SHARED_UMEM, place.index, place.queue);
     bind(&fd, &SocketAddrXdpWithSharedUmem { addr, shared_umem_fd: first.as_fd() })?;
-    Ok(Socket { ring, fd, received: 0 })
+    Ok((fd, ring))
 }

@@ -1,24 +1,15 @@
 //! One interface: its program, its queues and what they counted.
 
-use std::os::fd::{AsFd, AsRawFd};
-
+use nightjar_wire::Nanos;
 use nightjar_wire::xdp::{Counter, MAX_QUEUES};
 use rustix::io::Errno;
 
 use super::AfXdpConfig;
+use super::lane::Lane;
 use super::program::{ProgramError, ProgramMode, XdpProgram};
-use super::queue::{CopyMode, Queue, Socket};
+use super::queue::{CopyMode, Place, Queue, SocketKind};
 use crate::SourceError;
 use crate::interface::{explain, interface_index, is_up, receive_queues};
-
-/// Which of a queue's sockets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SocketKind {
-    /// SIP and whatever else sets calls up.
-    Signalling,
-    /// RTP, RTCP and what else comes to media endpoints.
-    Media,
-}
 
 /// What came of one socket, by the kernel's counts and ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,46 +88,44 @@ pub struct TapModes {
     pub queues: usize,
 }
 
-/// An interface under capture.
+/// An interface under capture. Its sockets are among the source's lanes.
 #[derive(Debug)]
 pub(super) struct Tap {
     pub(super) program: XdpProgram,
-    pub(super) queues: Vec<Queue>,
+    /// With the numbers that they have on the interface; each has two lanes.
+    queues: Vec<(u32, Queue)>,
     interface: String,
     index: u32,
-    /// The interface's place in the source's list.
-    number: u16,
     mode: ProgramMode,
     gone: bool,
 }
 
 impl Tap {
-    /// Opens the sockets and loads the program.
-    pub(super) fn open(config: &AfXdpConfig, interface: &str, number: u16) -> Result<Tap, SourceError> {
+    /// Opens the sockets and loads the program; the lanes come beside it, two a queue.
+    pub(super) fn open(
+        config: &AfXdpConfig,
+        interface: &str,
+        number: u16,
+        hold: Nanos,
+    ) -> Result<(Tap, Vec<Lane>), SourceError> {
         let index = interface_index(interface)?;
         let all = receive_queues(interface).min(MAX_QUEUES);
         let numbers = if config.queues.is_empty() { (0..all).collect() } else { config.queues.clone() };
-        let failed = |error: rustix::io::Errno| explain(error.into(), "open an AF_XDP socket", interface);
-        let queues =
-            numbers.into_iter().map(|queue| Queue::open(index, queue, &config.sizes, config.zero_copy));
-        let queues = queues.collect::<Result<Vec<Queue>, _>>().map_err(failed)?;
         let mut program = XdpProgram::load(&config.program)
             .map_err(|error| error.explain("load the XDP program", interface))?;
-        for queue in &queues {
-            let (signalling, media) = (queue.signalling.as_fd(), queue.media.as_fd());
+        let (mut queues, mut lanes) = (Vec::with_capacity(numbers.len()), Vec::new());
+        for queue in numbers {
+            let place = Place { index, queue, interface: number, hold };
+            let (opened, pair) = Queue::open(place, &config.sizes, config.zero_copy)
+                .map_err(|error| explain(error.into(), "open an AF_XDP socket", interface))?;
             program
-                .set_sockets(queue.number, signalling.as_raw_fd(), media.as_raw_fd())
+                .set_sockets(queue, pair[0].raw(), pair[1].raw())
                 .map_err(|error| error.explain("give the XDP program its sockets", interface))?;
+            queues.push((queue, opened));
+            lanes.extend(pair);
         }
-        Ok(Tap {
-            program,
-            queues,
-            interface: interface.to_owned(),
-            index,
-            number,
-            mode: ProgramMode::Native,
-            gone: false,
-        })
+        let interface = interface.to_owned();
+        Ok((Tap { program, queues, interface, index, mode: ProgramMode::Native, gone: false }, lanes))
     }
 
     /// Attaches the program in `mode`, or in the first that works.
@@ -157,67 +146,47 @@ impl Tap {
         outcome.map_err(|error| error.explain("attach the XDP program", &self.interface))
     }
 
-    /// All sockets, signalling first in each queue.
-    pub(super) fn sockets(&self) -> impl Iterator<Item = &Socket> {
-        self.queues.iter().flat_map(|queue| [&queue.signalling, &queue.media])
+    /// How many of the source's lanes are this interface's.
+    pub(super) fn lanes(&self) -> usize {
+        2 * self.queues.len()
     }
 
-    /// Gives places and chunks of what was read back to the kernel.
-    pub(super) fn give_back(&mut self) {
-        for queue in &mut self.queues {
-            queue.signalling.ring.release();
-            queue.media.ring.release();
-            queue.publish();
+    /// Gives places and chunks of what its lanes read back to the kernel.
+    pub(super) fn give_back(&mut self, lanes: &mut [Lane]) {
+        for ((_, queue), pair) in self.queues.iter_mut().zip(lanes.chunks_exact_mut(2)) {
+            queue.give_back(pair);
         }
     }
 
-    /// Frames that wait in its rings.
-    pub(super) fn waiting(&mut self) -> u64 {
-        let rings = self.queues.iter_mut().flat_map(|queue| [&mut queue.signalling, &mut queue.media]);
-        rings.map(|socket| u64::from(socket.ring.refresh())).sum()
-    }
-
-    /// Frames that were lost because a ring or the memory was full.
-    pub(super) fn ring_full(&self) -> u64 {
-        let lost = |socket: &Socket| {
-            socket.statistics().map_or(0, |counts| counts.rx_ring_full.unwrap_or(0) + counts.rx_dropped)
-        };
-        self.sockets().map(lost).sum()
-    }
-
     /// Looks whether the interface was removed or moved away: its sockets were unbound then, for good.
-    pub(super) fn look_whether_gone(&mut self) {
-        let unbound = self.sockets().any(|socket| matches!(socket.take_error(), Ok(Some(Errno::NETDOWN))));
-        self.gone |= unbound;
+    pub(super) fn look_whether_gone(&mut self, lanes: &[Lane]) {
+        self.gone |= lanes.iter().any(|lane| matches!(lane.take_error(), Ok(Some(Errno::NETDOWN))));
     }
 
     pub(super) fn is_gone(&self) -> bool {
         self.gone
     }
 
-    pub(super) fn is_up(&self) -> bool {
-        self.queues.first().is_some_and(|queue| is_up(queue.media.as_fd().as_raw_fd(), &self.interface))
+    pub(super) fn is_up(&self, lanes: &[Lane]) -> bool {
+        lanes.first().is_some_and(|lane| is_up(lane.raw(), &self.interface))
     }
 
     pub(super) fn interface(&self) -> &str {
         &self.interface
     }
 
-    pub(super) fn number(&self) -> u16 {
-        self.number
-    }
-
     pub(super) fn modes(&self) -> TapModes {
-        let copy = self.queues.first().map_or(CopyMode::Copy, |queue| queue.copy);
+        let copy = self.queues.first().map_or(CopyMode::Copy, |(_, queue)| queue.copy);
         TapModes { interface: self.interface.clone(), program: self.mode, copy, queues: self.queues.len() }
     }
 
     /// What the program and the kernel counted.
-    pub(super) fn counts(&self) -> Result<XdpCounts, ProgramError> {
-        let mut sockets = Vec::with_capacity(2 * self.queues.len());
-        for queue in &self.queues {
-            sockets.push(counts_of(queue.number, SocketKind::Signalling, &queue.signalling)?);
-            sockets.push(counts_of(queue.number, SocketKind::Media, &queue.media)?);
+    pub(super) fn counts(&self, lanes: &[Lane]) -> Result<XdpCounts, ProgramError> {
+        let mut sockets = Vec::with_capacity(lanes.len());
+        for ((number, _), pair) in self.queues.iter().zip(lanes.chunks_exact(2)) {
+            for lane in pair {
+                sockets.push(counts_of(*number, lane)?);
+            }
         }
         let program = self.program.counters()?;
         let interface = self.interface.clone();
@@ -225,13 +194,13 @@ impl Tap {
     }
 }
 
-fn counts_of(queue: u32, kind: SocketKind, socket: &Socket) -> Result<SocketCounts, ProgramError> {
-    let kernel = socket.statistics().map_err(std::io::Error::from)?;
+fn counts_of(queue: u32, lane: &Lane) -> Result<SocketCounts, ProgramError> {
+    let kernel = lane.statistics().map_err(std::io::Error::from)?;
     Ok(SocketCounts {
         queue,
-        kind,
-        received: socket.received,
-        waiting: u64::from(socket.ring.in_ring()),
+        kind: lane.kind,
+        received: lane.received,
+        waiting: u64::from(lane.waiting()),
         ring_full: kernel.rx_ring_full.unwrap_or(0),
         dropped: kernel.rx_dropped,
         fill_empty: kernel.rx_fill_ring_empty_descs.unwrap_or(0),

@@ -1,15 +1,17 @@
 //! Live capture through AF_XDP: what the program sees, decides and hands up, and that every frame is
 //! accounted for.
 
+use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
 
-use etherparse::PacketBuilder;
+use etherparse::{Ipv4Header, PacketBuilder, SlicedPacket};
 use nightjar_capture::fakes::MemoryFrame;
 use nightjar_capture::{
-    AfXdpConfig, AfXdpSource, CaptureClock, FrameSender, Learned, PacketSource, ProgramMode, Received,
-    SourceError, XdpCounts,
+    AfXdpConfig, AfXdpSource, CaptureClock, FrameSender, Learned, LiveSender, LiveStream, PacketSource,
+    ProgramMode, Received, SourceError, Stopped, XdpCounts,
 };
-use nightjar_wire::xdp::{Counter, EndpointKey, EndpointVerdict, Unwanted, mapped_address};
+use nightjar_wire::xdp::{Counter, EndpointKey, EndpointVerdict, Unwanted, live, mapped_address};
+use nightjar_wire::{LinkType, RtpView, Transport, decode_frame};
 
 use crate::namespace::{ip, run_on_cpu, within};
 
@@ -113,7 +115,7 @@ fn media_and_signalling_come_up_in_order_and_the_rest_is_counted() {
             assert_eq!(bytes_of(&received), wanted.iter().map(Vec::as_slice).collect::<Vec<_>>());
             assert!(received.is_sorted_by_key(|frame| frame.at), "{mode:?}");
             assert!(before <= received[0].at && received[received.len() - 1].at <= source.clock().now());
-            assert_eq!((source.counts().unstamped, source.counts().late), (0, 0));
+            assert_eq!((source.unstamped(), source.statistics().out_of_order), (0, 0));
             let counts = exact(&source);
             assert_eq!(counts.of(Counter::Seen), 3_000);
             assert_eq!(counts.of(Counter::Signalling), 300);
@@ -246,11 +248,47 @@ fn several_queues_are_merged_by_stamp_and_each_is_accounted_for() {
         assert!(seen == wanted, "{} of {} frames", seen.len(), wanted.len());
         assert_eq!(
             received.windows(2).filter(|pair| pair[0].at > pair[1].at).count() as u64,
-            source.counts().late
+            source.statistics().out_of_order
         );
         let counts = exact(&source);
         let used = counts.sockets.iter().filter(|socket| socket.received > 0).count();
         assert!(used > 1, "the flows spread over queues: {counts:?}");
+    });
+}
+
+#[test]
+fn live_frames_arrive_as_they_were_written_each_stream_in_order() {
+    within("live_frames_arrive_as_they_were_written_each_stream_in_order", || {
+        let mut source = open(&dropping());
+        let stream = |number: u16| LiveStream {
+            src: SocketAddrV4::new(HERE.into(), 10_000 + 2 * number),
+            dst: SocketAddrV4::new(THERE.into(), 20_000 + 2 * number),
+            ssrc: 0x1234_0000 + u32::from(number),
+            first_seq: 65_500,
+            first_time: u32::MAX - 1_000,
+        };
+        let streams: Vec<LiveStream> = (0..100).map(stream).collect();
+        let mut sender = LiveSender::open("far", &streams).unwrap();
+        let report = sender.send(6_000, 100_000).unwrap();
+        assert_eq!(report.sent, 6_000);
+        assert!(report.elapsed_ns >= 5_999 * 10_000, "as slow as it was asked for: {report:?}");
+        let received = drain(&mut source);
+        assert_eq!(received.len(), 6_000);
+        for (number, frame) in received.iter().enumerate() {
+            let (round, stream) = (number / 100, &streams[number % 100]);
+            let Ok(datagram) = decode_frame(LinkType::Ethernet, &frame.bytes) else { panic!("no frame") };
+            let Transport::Udp { src_port, payload, .. } = datagram.transport else { panic!("not UDP") };
+            let rtp = RtpView::parse(payload).unwrap();
+            let seq = stream.first_seq.wrapping_add(round as u16);
+            assert_eq!((src_port, rtp.ssrc(), rtp.sequence().0), (stream.src.port(), stream.ssrc, seq));
+            assert!(live::is_intact(&frame.bytes[live::PAYLOAD..], stream.ssrc, seq));
+            assert!(SlicedPacket::from_ethernet(&frame.bytes).is_ok());
+            assert_eq!(
+                Ipv4Header::from_slice(&frame.bytes[14..]).unwrap().0.calc_header_checksum(),
+                u16::from_be_bytes([frame.bytes[24], frame.bytes[25]])
+            );
+        }
+        assert_eq!(exact(&source).of(Counter::Media), 6_000);
     });
 }
 
@@ -288,7 +326,7 @@ fn detached_frames_go_to_the_kernel_and_what_waits_is_read() {
         for number in 0..50 {
             sender.send(&rtp(number, (4_000, 5_000))).unwrap();
         }
-        source.detach().unwrap();
+        assert_eq!(source.stop().unwrap(), Stopped::Draining);
         sender.send(&rtp(99, (4_000, 5_000))).unwrap();
         assert_eq!(drain(&mut source).len(), 50);
         assert_eq!(exact(&source).of(Counter::Seen), 50);

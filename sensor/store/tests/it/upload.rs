@@ -221,3 +221,20 @@ fn a_drain_without_control_ends_in_time_and_keeps_what_is_pending() {
     assert!(matches!(status.state, UploadState::Waiting(_)), "{status:?}");
     assert_eq!(status.pending, 4);
 }
+
+#[test]
+fn an_idle_sensor_tells_control_that_it_lives() {
+    let out = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (mut writer, uploader) = start(out.path(), &format!("http://{}", listener.local_addr().unwrap()));
+    // Nothing is delivered, and yet somebody calls; that nobody answers is seen.
+    drop(listener.accept().unwrap());
+    let control = Control::on(listener, []);
+    control.wait("a sign of life", |seen| seen.requests >= 1);
+    put(&mut writer, &life(out.path(), 1));
+    control.wait("all events", |seen| seen.distinct().len() == 4);
+    let before = control.look(|seen| seen.requests);
+    control.wait("another sign of life", |seen| seen.requests > before);
+    assert_delivered(&uploader.drain(LONG), 4);
+    control.look(|seen| assert_eq!(seen.distinct().len(), 4));
+}

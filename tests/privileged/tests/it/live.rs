@@ -7,11 +7,13 @@ use nightjar_load::{BulkPlan, BulkSound, PcapOptions, Scenario, scenarios};
 use nightjar_privileged::namespace::{Namespace, run};
 use nightjar_privileged::privilege::is_root;
 use nightjar_privileged::recordings::assert_tones;
-use nightjar_privileged::rows::{assert_gaps_of_stalls, assert_ledger, assert_rows, by_call_id, read_rows};
+use nightjar_privileged::rows::{
+    assert_gaps_of_stalls, assert_ledger, assert_rows, by_call_id, read_rows, without_times,
+};
 use nightjar_privileged::sensor::{Place, stop};
 use nightjar_privileged::traffic::{Played, Traffic};
 use nightjar_privileged::{moments, program};
-use nightjar_schema::{Call, GapCause, Stream};
+use nightjar_schema::{Call, GapCause};
 use nightjar_wire::Nanos;
 
 #[test]
@@ -84,27 +86,4 @@ fn assert_live_is_replay(name: &str) {
     let replayed = timeless(&read_rows(&offline.join("calls.jsonl")));
     assert_eq!(timeless(&place.rows()), replayed, "{name}");
     assert_eq!(replayed.len(), expected.calls.len(), "{name}");
-}
-
-/// What a row says apart from times, and from what hangs on them: ids, jitter, lengths.
-fn without_times(row: &Call) -> String {
-    let streams: Vec<_> = row
-        .streams
-        .iter()
-        .map(|stream| {
-            let Stream { leg, dialog, ssrc, src, dst, codec, packets, lost, duplicates, .. } = stream;
-            let Stream { reordered, use_, reason, continues, copy_of, .. } = stream;
-            format!(
-                "{leg:?} {dialog:?} {ssrc} {src} {dst} {codec:?} {packets} {lost} {duplicates} {reordered} \
-                 {use_:?} {reason:?} {continues:?} {copy_of:?}"
-            )
-        })
-        .collect();
-    let events: Vec<_> = row.events.iter().map(|event| (event.kind, event.leg, event.stream)).collect();
-    let legs: Vec<_> = row.legs.iter().map(|leg| (&leg.number, leg.role)).collect();
-    let recordings: Vec<_> = row.recordings.iter().map(|r| (r.channels, &r.channel_legs)).collect();
-    format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {streams:#?} {events:?} {legs:?} {recordings:?} {:?}",
-        row.protocol, row.call_ids, row.from, row.to, row.state, row.status, row.end, row.marks
-    )
 }

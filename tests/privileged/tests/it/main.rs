@@ -8,3 +8,4 @@ mod refusals;
 mod shutdown;
 mod sipp;
 mod torn_journal;
+mod two_ports;
