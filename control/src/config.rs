@@ -273,6 +273,10 @@ impl<'a> Check<'a> {
     fn token_file(&mut self, file: &Placed<String>) -> Option<TokenHash> {
         let path = self.folder.join(&file.value);
         let message = match std::fs::read_to_string(&path) {
+            Ok(text) if text.trim().contains(char::is_whitespace) => {
+                "must hold the token alone, which is the first line that `nightjar-control token` prints"
+                    .to_owned()
+            }
             Ok(text) if text.trim().len() >= 32 => return Some(TokenHash::of(text.trim())),
             Ok(_) => "holds no token of 32 characters or more".to_owned(),
             Err(error) => format!("cannot be read: {error}"),

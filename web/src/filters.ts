@@ -57,7 +57,8 @@ export function parseFilters(search: string): Filters {
 
 function instant(text: string): string {
   const at = Date.parse(text);
-  return Number.isNaN(at) ? '' : new Date(at).toISOString();
+  // Control reads years of four digits, as RFC 3339 has them.
+  return Number.isNaN(at) ? '' : new Date(at).toISOString().replace(/^[+-].*/, '');
 }
 
 function seconds(text: string | null): number | null {

@@ -127,6 +127,11 @@ export class Playback {
   private play(): void {
     this.connect();
     void this.context?.resume();
+    // An element that failed stays so until it is loaded anew.
+    if (this.audio.error) {
+      this.audio.load();
+      this.audio.currentTime = this.view.at / 1000;
+    }
     if (this.audio.ended) this.audio.currentTime = 0;
     this.audio.play().catch((error: DOMException) => {
       if (error.name === 'NotAllowedError') this.update({ error: 'The browser did not allow sound. Press play again.' });
@@ -165,9 +170,11 @@ export class Playback {
   private listen(): void {
     const on = (name: string, act: () => void): void =>
       this.audio.addEventListener(name, act, { signal: this.stopListening.signal });
-    on('loadedmetadata', () => {
+    const learnDuration = (): void => {
       if (this.durationMs === 0 && Number.isFinite(this.audio.duration)) this.durationMs = this.audio.duration * 1000;
-    });
+    };
+    const fail = (): void => this.update({ playing: false, waiting: false, error: 'The recording could not be played.' });
+    on('loadedmetadata', learnDuration);
     on('play', () => {
       this.update({ playing: true, error: null });
       this.follow();
@@ -177,7 +184,10 @@ export class Playback {
     on('waiting', () => this.update({ waiting: true }));
     on('playing', () => this.update({ waiting: false }));
     on('seeked', () => this.update({ at: this.position() }));
-    on('error', () => this.update({ playing: false, waiting: false, error: 'The recording could not be played.' }));
+    on('error', fail);
+    // The element may have been told before anybody listened.
+    learnDuration();
+    if (this.audio.error) fail();
   }
 
   private position(): number {

@@ -48,6 +48,11 @@ export function dateTime(at: Date): string {
   return `${isoDay(at)} ${timeOfDay(at)}`;
 }
 
+/** Local time to the minute, as `<input type="datetime-local">` takes it: `2026-11-20T13:04`, in any year. */
+export function inputTime(at: Date): string {
+  return `${isoDay(at).padStart(10, '0')}T${two(at.getHours())}:${two(at.getMinutes())}`;
+}
+
 /** A day as a heading: `Today`, `Yesterday`, `Wed 18 Nov 2026`. */
 export function dayName(at: Date, now: Date): string {
   const day = isoDay(at);

@@ -1,7 +1,7 @@
 // Times and durations as people read and type them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ago, clock, dateTime, dayName, isoDay, machineDuration, parseDuration, words } from '../src/time.ts';
+import { ago, clock, dateTime, dayName, inputTime, isoDay, machineDuration, parseDuration, words } from '../src/time.ts';
 
 test('a clock shows whole seconds, rounded down', () => {
   const shown = [0, 999, 1000, 59_999, 60_000, 192_400, 3_599_999, 3_753_000, -5].map(clock);
@@ -36,4 +36,16 @@ test('what a machine reads, and how long ago', () => {
   assert.equal(machineDuration(192_500), 'PT192.5S');
   const shown = [0, 40_000, 200_000, 7_300_000, 90_000_000, 500_000_000].map(ago);
   assert.deepEqual(shown, ['now', '40 s ago', '3 min ago', '2 h ago', '1 day ago', '5 days ago']);
+});
+
+test('a field for a time gets back what was typed into it, while the year is half typed as well', () => {
+  const zone = process.env['TZ'];
+  // Its clocks were 53 min 28 s ahead before there were zones.
+  process.env['TZ'] = 'Europe/Berlin';
+  try {
+    for (const typed of ['2026-11-20T10:00', '0202-11-20T10:00', '0002-01-02T23:59']) assert.equal(inputTime(new Date(typed)), typed);
+  } finally {
+    if (zone === undefined) delete process.env['TZ'];
+    else process.env['TZ'] = zone;
+  }
 });

@@ -63,6 +63,13 @@ impl ApiError {
         ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
     }
 
+    /// 404 for a recording whose file is not where it was stored. The cause goes to the log.
+    pub fn no_file(cause: &str) -> ApiError {
+        tracing::error!(%cause, "a recording's file is gone");
+        let message = "this recording's file is no longer in control's data_dir: it was removed there";
+        ApiError::new(StatusCode::NOT_FOUND, "no_file", message)
+    }
+
     /// 413 for a body larger than a limit of the configuration.
     pub fn too_large(limit_bytes: u64, key: &str) -> ApiError {
         let message =

@@ -46,6 +46,7 @@ pub struct Accepted {
         (status = 400, description = "A line is no event; the message names it", body = ErrorBody),
         (status = 401, description = "Unknown sensor", body = ErrorBody),
         (status = 403, description = "A call is another sensor's", body = ErrorBody),
+        (status = 408, description = "The body came too slowly", body = ErrorBody),
         (status = 413, description = "The batch is too large", body = ErrorBody),
         (status = 507, description = "The disk is full", body = ErrorBody),
     ))]

@@ -48,6 +48,7 @@ struct Upload {
         (status = 400, description = "A header is missing or wrong; the message names it", body = ErrorBody),
         (status = 401, description = "Unknown sensor", body = ErrorBody),
         (status = 403, description = "The call is another sensor's", body = ErrorBody),
+        (status = 408, description = "The body came too slowly", body = ErrorBody),
         (status = 409, description = "Another file has this id", body = ErrorBody),
         (status = 413, description = "The file is too large", body = ErrorBody),
         (status = 415, description = "Neither audio/ogg nor audio/wav", body = ErrorBody),

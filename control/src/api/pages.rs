@@ -24,8 +24,21 @@ pub async fn page(uri: Uri, headers: HeaderMap) -> Response {
     let name = if is_route { "index.html" } else { path };
     match Dist::get(name) {
         Some(file) => serve(name, file, &headers),
+        // Somebody who followed a broken link is told so by the page itself.
+        None if wants_page(&headers) => match Dist::get("index.html") {
+            Some(index) => {
+                (StatusCode::NOT_FOUND, serve("index.html", index, &HeaderMap::new())).into_response()
+            }
+            None => ApiError::missing("page").into_response(),
+        },
         None => ApiError::missing("page").into_response(),
     }
+}
+
+/// Whether a person's browser asks for something to show, not a page for one of its parts.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.contains("text/html"))
 }
 
 fn serve(name: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {

@@ -48,11 +48,14 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// 400 where it is longer.
+    /// 400 where it is longer, or holds the character zero, at which the database's full-text search stops reading.
     pub fn short(&self, name: &str, longest: usize) -> Result<Option<String>, ApiError> {
         match self.text(name) {
             Some(text) if text.chars().count() > longest => {
                 Err(ApiError::parameter(name, format!("must not be longer than {longest} characters")))
+            }
+            Some(text) if text.contains('\0') => {
+                Err(ApiError::parameter(name, "must not hold the character zero"))
             }
             text => Ok(text.map(str::to_owned)),
         }

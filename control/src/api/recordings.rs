@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::response::Builder;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
@@ -78,13 +78,15 @@ pub struct PendingBody {
             (AudioFile = "audio/wav"),
         )),
         (status = 304, description = "As `If-None-Match` has it already"),
+        (status = 400, description = "A parameter is wrong; the message names it", body = ErrorBody),
         (status = 401, description = "Not signed in", body = ErrorBody),
-        (status = 404, description = "No such recording", body = ErrorBody),
+        (status = 404, description = "No such recording, or its file is gone (`no_file`)", body = ErrorBody),
         (status = 416, description = "It has no such range", body = ErrorBody),
     ))]
 pub async fn audio(
     State(app): State<Shared>,
     _: SignedIn,
+    method: Method,
     Path(id): Path<String>,
     RawQuery(raw): RawQuery,
     headers: HeaderMap,
@@ -97,15 +99,16 @@ pub async fn audio(
     let head = Response::builder()
         .header(header::ETAG, &etag)
         .header(header::ACCEPT_RANGES, "bytes")
-        // Only who is signed in may have it, and may keep it: it never changes.
-        .header(header::CACHE_CONTROL, "private, max-age=86400")
+        // It never changes, but who has signed out since may not hear it again: the browser asks each time.
+        .header(header::CACHE_CONTROL, "private, no-cache")
         .header(header::CONTENT_TYPE, &recording.content_type);
     if is_known(&headers, &etag) {
         return head.status(StatusCode::NOT_MODIFIED).body(Body::empty()).map_err(ApiError::internal);
     }
     let head = if download { head.header(header::CONTENT_DISPOSITION, attachment(&recording)) } else { head };
     let bytes = u64::try_from(recording.bytes).unwrap_or(0);
-    let wanted = wanted(&headers, bytes, &etag);
+    // Only GET knows ranges (RFC 9110, 14.2).
+    let wanted = if method == Method::GET { wanted(&headers, bytes, &etag) } else { Wanted::Whole };
     send(&app, &recording, head, wanted, bytes).await
 }
 
@@ -148,7 +151,11 @@ async fn send(
         }
     };
     let mut file = tokio::fs::File::open(app.files.recording(&recording.path)).await.map_err(|error| {
-        ApiError::internal(format!("the file of recording {} cannot be read: {error}", recording.id))
+        let cause = format!("the file of recording {} cannot be read: {error}", recording.id);
+        match error.kind() {
+            std::io::ErrorKind::NotFound => ApiError::no_file(&cause),
+            _ => ApiError::internal(cause),
+        }
     })?;
     file.seek(SeekFrom::Start(first)).await.map_err(ApiError::internal)?;
     let body = Body::from_stream(ReaderStream::with_capacity(file.take(length), CHUNK));

@@ -76,7 +76,7 @@ pub async fn sign_in(
     let right = tokio::task::spawn_blocking(move || password::verify(&credentials.password, kept.as_deref()));
     let right = right.await.map_err(ApiError::internal)?;
     let Some(account) = account.filter(|_| right) else {
-        tracing::warn!("an attempt to sign in failed");
+        tracing::warn!(client = %peer.ip(), "an attempt to sign in failed");
         let message = "the user name or the password is wrong";
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_credentials", message));
     };

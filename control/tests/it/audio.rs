@@ -41,6 +41,8 @@ fn it_is_served_whole_and_in_part() {
 
     let head = ask("HEAD", &[]);
     assert_eq!((head.status, head.body.len(), head.header("content-length")), (200, 0, "200000"));
+    assert_eq!(ask("HEAD", &[("range", "bytes=0-9")]).status, 200, "only GET knows ranges");
+    assert_eq!(whole.header("cache-control"), "private, no-cache", "who signs out hears no more");
     let parts = [
         ("bytes=0-0", 0..1),
         ("bytes=65530-131080", 65_530..131_081),
@@ -76,4 +78,14 @@ fn it_can_be_saved_and_is_not_for_everybody() {
     assert_eq!(control.get("", &path).status, 401);
     assert_eq!(control.get(&cookie, &format!("/api/recordings/{}/audio", id(5))).status, 404);
     assert_eq!(control.get(&cookie, "/api/recordings/..%2F..%2Fs1/audio").status, 400);
+}
+
+#[test]
+fn a_file_that_was_removed_is_named_as_such() {
+    let (control, cookie, path, _) = stored();
+    let days = std::fs::read_dir(control.data("recordings")).unwrap();
+    days.for_each(|day| std::fs::remove_dir_all(day.unwrap().path()).unwrap());
+    let answer = control.get(&cookie, &path);
+    assert_eq!((answer.status, answer.code().as_str()), (404, "no_file"));
+    assert_eq!(answer.header("content-type"), "application/json");
 }

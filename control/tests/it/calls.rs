@@ -60,7 +60,7 @@ fn every_filter_finds_its_calls() {
         ids.iter().map(|found| (1..=4).find(|n| id(*n).to_string() == *found).unwrap()).collect()
     };
     let from_2 = format!("from={}", at(2));
-    let cases: [(&str, &[i64]); 24] = [
+    let cases: [(&str, &[i64]); 25] = [
         ("", &[4, 3, 2, 1]),
         (&from_2, &[4, 3, 2]),
         (&format!("{from_2}&to={}", at(4)), &[3, 2]),
@@ -70,6 +70,7 @@ fn every_filter_finds_its_calls() {
         ("number=201", &[4, 3, 2, 1]),
         ("number=123", &[4]),
         ("number=02", &[]),
+        ("number=*123%23", &[]),
         ("party=bob", &[3]),
         ("party=carrier.example", &[4, 2, 1]),
         ("party=L%C3%96WE", &[4, 2, 1]),
@@ -110,6 +111,8 @@ fn a_wrong_parameter_is_named() {
         ("cursor=zz", "cursor"),
         ("since=1", "since"),
         ("q=a&q=b", "q"),
+        ("q=abc%00def", "q"),
+        ("party=a%00", "party"),
     ] {
         let answer = control.get(&cookie, &format!("/api/calls?{query}"));
         assert_eq!((answer.status, answer.code().as_str()), (400, "bad_parameter"), "{query}");

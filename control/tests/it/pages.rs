@@ -21,6 +21,10 @@ fn the_index_stands_for_the_addresses_of_the_pages() {
     for path in ["/nothing", "/../control.toml", "/assets/none.js", "/callsign"] {
         assert_eq!(control.get("", path).status, 404, "{path}");
     }
+    let lost =
+        control.send("GET", "/nothing", &[("accept", "text/html,*/*;q=0.8"), ("if-none-match", &etag)], b"");
+    assert_eq!((lost.status, lost.body == index), (404, true), "a person gets the page that says so");
+    assert!(lost.header("content-type").starts_with("text/html"));
     for asset in fs::read_dir(dist.join("assets")).into_iter().flatten().map(|entry| entry.unwrap()) {
         let name = asset.file_name().into_string().unwrap();
         let file = control.get("", &format!("/assets/{name}"));

@@ -131,3 +131,14 @@ fn sigterm_ends_it_in_order() {
     assert!(log.contains("stopping"));
     assert!(!folder.exists() || !wal.exists(), "the database was closed");
 }
+
+#[test]
+fn a_token_stands_alone_in_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path(), "", "");
+    let made = run(&["token", "--sensor", "s1"], "");
+    assert!(made.status.success());
+    // All that it printed, not its first line alone.
+    fs::write(folder.path().join("s1"), &made.stdout).unwrap();
+    assert!(refused(&config).contains("must hold the token alone"));
+}

@@ -55,7 +55,7 @@ pub struct Control {
     pub url: String,
     /// The sensor's token.
     pub token: String,
-    /// A certificate authority beside the system's.
+    /// Certificates to trust instead of the public ones.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -92,7 +92,8 @@ impl fmt::Display for ConfigError {
         match self {
             ConfigError::Unreadable(message) => f.write_str(message),
             ConfigError::Faults(path, faults) => {
-                write!(f, "{} faults in the configuration:", faults.len())?;
+                let count = if faults.len() == 1 { "1 fault" } else { &format!("{} faults", faults.len()) };
+                write!(f, "{count} in the configuration:")?;
                 for fault in faults {
                     write!(f, "\n  {}:{}: {}", path.display(), fault.line, fault.message)?;
                 }
@@ -104,7 +105,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Reads and checks a configuration file.
+/// Reads and checks a configuration file. Relative paths in it start from its own folder.
 ///
 /// # Errors
 /// When it cannot be read, or holds faults: then all of them.
@@ -112,14 +113,20 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         ConfigError::Unreadable(format!("cannot read the configuration {}: {error}", path.display()))
     })?;
-    parse(&text).map_err(|faults| ConfigError::Faults(path.to_owned(), faults))
+    let folder = path.parent().unwrap_or(Path::new(""));
+    parse_in(&text, folder).map_err(|faults| ConfigError::Faults(path.to_owned(), faults))
 }
 
-/// Checks a configuration's text.
+/// Checks a configuration's text; relative paths start from the working directory.
 ///
 /// # Errors
 /// All faults, in order of their lines.
 pub fn parse(text: &str) -> Result<Config, Vec<Fault>> {
+    parse_in(text, Path::new(""))
+}
+
+/// Checks a configuration's text; relative paths start from `folder`.
+fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
     let (document, mut found) = Faults::parse(text);
     let faults = &mut found;
     let mut root = Table::root(&document);
@@ -127,13 +134,9 @@ pub fn parse(text: &str) -> Result<Config, Vec<Fault>> {
     if !name.is_empty() && !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
         root.fault("name", "may hold letters, digits, '-', '_' and '.' only", faults);
     }
-    let data_dir = root.text("data_dir", faults).map(PathBuf::from).unwrap_or_default();
+    let data_dir = root.text("data_dir", faults).map(|path| folder.join(path)).unwrap_or_default();
     let mut capture = root.table("capture", faults);
-    let input = if capture.has("files") && !capture.has("interfaces") {
-        Input::Files(capture.texts("files", faults).into_iter().map(PathBuf::from).collect())
-    } else {
-        Input::Interfaces(capture.texts("interfaces", faults))
-    };
+    let input = read_input(&mut capture, folder, faults);
     let promiscuous = capture.flag("promiscuous", true, faults);
     let ring_mib = capture.number("ring_mib", 64, 1..=4096, faults);
     capture.finish(faults);
@@ -150,7 +153,7 @@ pub fn parse(text: &str) -> Result<Config, Vec<Fault>> {
     let mut journal = root.optional_table("journal", faults);
     let journal_limit_mib = journal.number("limit_mib", 16_384, 256..=1 << 30, faults);
     journal.finish(faults);
-    let control = root.has("control").then(|| read_control(root.table("control", faults), faults));
+    let control = root.has("control").then(|| read_control(root.table("control", faults), folder, faults));
     root.finish(faults);
     found.into_result(Config {
         name,
@@ -168,32 +171,82 @@ pub fn parse(text: &str) -> Result<Config, Vec<Fault>> {
     })
 }
 
-fn read_control(mut table: Table<'_, '_>, faults: &mut Faults<'_>) -> Control {
-    let url = table.text("url", faults).unwrap_or_default();
-    if !(url.is_empty() || url.starts_with("http://") || url.starts_with("https://")) {
-        table.fault("url", "must begin with http:// or https://", faults);
+fn read_input(capture: &mut Table<'_, '_>, folder: &Path, faults: &mut Faults<'_>) -> Input {
+    let (from_files, live) = (capture.has("files"), capture.has("interfaces"));
+    if from_files && live {
+        capture.fault("files", "and capture.interfaces exclude each other: remove one of them", faults);
     }
-    let token = match table.text("token_file", faults) {
-        None => String::new(),
-        Some(path) => match std::fs::read_to_string(&path) {
-            Ok(token) if !token.trim().is_empty() => token.trim().to_owned(),
-            Ok(_) => {
-                table.fault(
-                    "token_file",
-                    &format!("{path} is empty; it must hold the sensor's token"),
-                    faults,
-                );
-                String::new()
-            }
-            Err(error) => {
-                table.fault("token_file", &format!("cannot read {path}: {error}"), faults);
-                String::new()
-            }
-        },
-    };
-    let ca_file = table.optional_text("ca_file", faults).map(PathBuf::from);
+    if from_files && !live {
+        return Input::Files(capture.texts("files", faults).iter().map(|path| folder.join(path)).collect());
+    }
+    let interfaces = capture.texts("interfaces", faults);
+    let twice = |(at, name): (usize, &String)| interfaces[..at].contains(name).then(|| name.clone());
+    if let Some(name) = interfaces.iter().enumerate().find_map(twice) {
+        capture.fault(
+            "interfaces",
+            &format!("names {name} twice: each of its frames would count twice"),
+            faults,
+        );
+    }
+    Input::Interfaces(interfaces)
+}
+
+fn read_control(mut table: Table<'_, '_>, folder: &Path, faults: &mut Faults<'_>) -> Control {
+    let url = table.text("url", faults).unwrap_or_default();
+    if !url.is_empty() && !is_base_url(&url) {
+        table.fault("url", "must be http:// or https://, a host and, if need be, a port and a path", faults);
+    }
+    let token = table.text("token_file", faults).map(|path| read_token(&folder.join(path)));
+    let token = token.unwrap_or_else(|| Ok(String::new())).unwrap_or_else(|message| {
+        table.fault("token_file", &message, faults);
+        String::new()
+    });
+    let ca_file = table.optional_text("ca_file", faults).map(|path| folder.join(path));
+    if let Some(message) = ca_file.as_deref().and_then(fault_of_ca_file) {
+        table.fault("ca_file", &message, faults);
+    }
     table.finish(faults);
     Control { url: url.trim_end_matches('/').to_owned(), token, ca_file }
+}
+
+/// Whether it has a scheme that we speak, a host, and no port that there cannot be.
+fn is_base_url(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://").or(url.strip_prefix("https://")) else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    // An IPv6 address has colons of its own, in brackets.
+    let name_ends = authority.rfind(']').map_or(0, |at| at + 1);
+    let (host, port) = match authority[name_ends..].split_once(':') {
+        Some((name, port)) => (name_ends + name.len(), Some(port)),
+        None => (authority.len(), None),
+    };
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port != 0);
+    let is_plain = |c: char| c.is_ascii_graphic() && !"?#@\"<>\\^`{|}".contains(c);
+    host > 0 && port.is_none_or(is_port) && rest.chars().all(is_plain)
+}
+
+/// A sensor's token, which stands alone in its file.
+fn read_token(path: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| format!("cannot be used: cannot read {}: {error}", path.display()))?;
+    let token = text.trim();
+    if token.is_empty() {
+        return Err(format!("cannot be used: {} is empty; it must hold the sensor's token", path.display()));
+    }
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!(
+            "cannot be used: {} must hold the token alone, which is the first line that `nightjar-control token` prints",
+            path.display()
+        ));
+    }
+    Ok(token.to_owned())
+}
+
+fn fault_of_ca_file(path: &Path) -> Option<String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => None,
+        Ok(_) => Some(format!("cannot be used: {} holds no PEM certificate", path.display())),
+        Err(error) => Some(format!("cannot be used: cannot read {}: {error}", path.display())),
+    }
 }
 
 #[cfg(test)]
@@ -234,5 +287,63 @@ mod tests {
         let faults = parse(&text).unwrap_err();
         assert_eq!(faults.len(), 2, "{faults:?}");
         assert!(faults[1].message.contains("/nonexistent/token"));
+    }
+
+    #[test]
+    fn what_delivery_needs_is_checked_before_anything_is_captured() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("token", "0123456789abcdef\n");
+        write("all-that-was-printed", "0123456789abcdef\n\n[[sensors]]\nname = \"s1\"\n");
+        write("ca.pem", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n");
+        let parsed = |url: &str, token: &str, ca: &str| {
+            let control =
+                format!("[control]\nurl = \"{url}\"\ntoken_file = \"{token}\"\nca_file = \"{ca}\"\n");
+            parse_in(&format!("{SMALLEST}{control}"), folder.path())
+        };
+        // Relative paths start from the file's folder.
+        let control = parsed("https://nightjar.example:8443/x/", "token", "ca.pem").unwrap().control.unwrap();
+        assert_eq!((control.url.as_str(), control.token.len()), ("https://nightjar.example:8443/x", 16));
+        let faults = parsed("http://", "all-that-was-printed", "token").unwrap_err();
+        assert_eq!(faults.iter().map(|fault| fault.line).collect::<Vec<_>>(), [6, 7, 8], "{faults:#?}");
+        assert!(faults[1].message.contains("the token alone"), "{faults:#?}");
+        assert!(faults[2].message.contains("no PEM certificate"), "{faults:#?}");
+    }
+
+    #[test]
+    fn an_address_has_a_host_and_a_port_that_there_can_be() {
+        for url in ["http://a", "https://[::1]:8443", "http://127.0.0.1:8080/", "http://[fe80::1]/x"] {
+            assert!(is_base_url(url), "{url}");
+        }
+        for url in [
+            "http://",
+            "http:///x",
+            "http://:80",
+            "http://a:",
+            "http://a:99999",
+            "http://a b",
+            "a:80",
+            "http://u@h",
+        ] {
+            assert!(!is_base_url(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_captured_is_named_once() {
+        let one = |capture: &str| {
+            let text = format!("name = \"s1\"\ndata_dir = \"/tmp/x\"\n[capture]\n{capture}");
+            let faults = parse(&text).unwrap_err();
+            assert_eq!(faults.len(), 1, "{faults:#?}");
+            let error = ConfigError::Faults(PathBuf::from("s.toml"), faults.clone());
+            assert!(error.to_string().starts_with("1 fault in"), "{error}");
+            (faults[0].line, faults[0].message.clone())
+        };
+        let (line, message) = one("interfaces = [\"eth0\"]\nfiles = [\"a.pcap\"]\n");
+        assert!(line == 5 && message.contains("exclude each other"), "{line} {message}");
+        let (line, message) = one("interfaces = [\"eth0\", \"eth1\", \"eth0\"]\n");
+        assert!(line == 4 && message.contains("eth0 twice"), "{line} {message}");
+        let (line, message) = one("interfaces = [\"\"]\n");
+        assert!(line == 4 && message.contains("one or more texts"), "{line} {message}");
     }
 }

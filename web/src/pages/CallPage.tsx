@@ -180,7 +180,8 @@ function useCall(id: string, changed: readonly CallSummary[], onRefused: () => v
     return () => request.current?.abort();
   }, [reload]);
   useEffect(() => {
-    if (call && (changed.length === 0 || changed.some((summary) => summary.id === id))) reload();
+    // A call that could not be loaded comes when the connection, or the call itself, does.
+    if ((call || error) && (changed.length === 0 || changed.some((summary) => summary.id === id))) reload();
   }, [changed]);
   useEffect(() => {
     if (!call || !expectsRecording(call)) return;

@@ -106,7 +106,7 @@ function Notes({ call }: { call: CallSummary }) {
           <span class="unseen">Recorded</span>
         </span>
       )}
-      {call.gaps > 0 && <span class="note warn">{gaps}</span>}
+      {call.gaps > 0 && <span class="note warn gaps">{gaps}</span>}
       {call.marks.map((mark) => (
         <span key={mark} class="note warn" title={markName(mark)}>
           {markName(mark)}

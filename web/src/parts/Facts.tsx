@@ -11,7 +11,7 @@ export function Parties({ call }: { call: Call }) {
     <section class="card" aria-labelledby="parties">
       <h2 id="parties">Parties</h2>
       <ul class="parties">
-        {call.legs.map((leg, index) => (
+        {legsOf(call).map((leg, index) => (
           <Party key={index} call={call} leg={leg} channel={channelOf(call, index)} />
         ))}
       </ul>
@@ -28,6 +28,16 @@ export function Parties({ call }: { call: Call }) {
       ))}
     </section>
   );
+}
+
+/** The legs; where none was written, what the row says of its two parties. */
+function legsOf(call: Call): Leg[] {
+  if (call.legs.length > 0) return call.legs;
+  const unseen = { asserted_uri: null, device: null, address: null, joined_at: null, left_at: null };
+  return [
+    { ...call.from, ...unseen, role: 'caller' },
+    { ...call.to, ...unseen, role: 'callee' },
+  ];
 }
 
 function Party({ call, leg, channel }: { call: Call; leg: Leg; channel: number | null }) {

@@ -1,7 +1,7 @@
 // The search box and the filters. What is typed goes into the address after a short pause, so that a link keeps it.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { countNarrowing, NO_FILTERS, STATES, type Filters, type Range } from '../filters.ts';
-import { clock, parseDuration, zone } from '../time.ts';
+import { clock, inputTime, parseDuration, zone } from '../time.ts';
 import { stateName } from '../words.ts';
 import { Icon } from './Icon.tsx';
 
@@ -131,19 +131,23 @@ interface TypedProps {
   placeholder: string;
   value: string;
   onValue: (value: string) => void;
+  /** How `value` spells what was typed, where people may write it in several ways. */
+  spelling?: (typed: string) => string;
   inputRef?: { current: HTMLInputElement | null };
   invalid?: boolean;
 }
 
+const asTyped = (typed: string): string => typed;
+
 /** A text field whose value is taken over after a pause in typing, or at once with Enter. */
-function TypedInput({ keys, label, placeholder, value, onValue, inputRef, invalid }: TypedProps) {
+function TypedInput({ keys, label, placeholder, value, onValue, spelling = asTyped, inputRef, invalid }: TypedProps) {
   const [text, setText] = useState(value);
   const timer = useRef(0);
   const latest = useRef(onValue);
   latest.current = onValue;
   // The address changed from elsewhere (back, a link, "clear"): show that, unless it is what was typed.
   useEffect(() => {
-    setText((typed) => (typed.trim() === value ? typed : value));
+    setText((typed) => (spelling(typed.trim()) === value ? typed : value));
     window.clearTimeout(timer.current);
   }, [value]);
   useEffect(() => () => window.clearTimeout(timer.current), []);
@@ -178,6 +182,12 @@ interface DurationProps {
   onValue: (ms: number | null) => void;
 }
 
+/** `90` on its way to `900` is not to turn into `1:30` under the fingers. */
+const asClock = (typed: string): string => {
+  const ms = parseDuration(typed);
+  return ms === null ? typed : clock(ms);
+};
+
 function DurationInput({ label, placeholder, value, onValue }: DurationProps) {
   const [invalid, setInvalid] = useState(false);
   const take = (text: string): void => {
@@ -192,6 +202,7 @@ function DurationInput({ label, placeholder, value, onValue }: DurationProps) {
       placeholder={placeholder}
       value={value === null ? '' : clock(value)}
       onValue={take}
+      spelling={asClock}
       invalid={invalid}
     />
   );
@@ -199,12 +210,6 @@ function DurationInput({ label, placeholder, value, onValue }: DurationProps) {
 
 /** A local date and time; the filter holds it in UTC, so that a link means the same everywhere. */
 function InstantInput({ label, value, onValue }: { label: string; value: string; onValue: (value: string) => void }) {
-  const local = value ? localInput(new Date(value)) : '';
   const take = (text: string): void => onValue(text ? new Date(text).toISOString() : '');
-  return <input type="datetime-local" aria-label={label} value={local} onChange={(event) => take(event.currentTarget.value)} />;
-}
-
-function localInput(at: Date): string {
-  const shifted = new Date(at.getTime() - at.getTimezoneOffset() * 60_000);
-  return shifted.toISOString().slice(0, 16);
+  return <input type="datetime-local" aria-label={label} value={value ? inputTime(new Date(value)) : ''} max="9999-12-31T23:59" onChange={(event) => take(event.currentTarget.value)} />;
 }

@@ -58,15 +58,18 @@ export function Header({ session, connection, stillIn, lastCalls, onSignOut, onR
 }
 
 function Figures({ summary }: { summary: Summary | null }) {
+  const now = useNow();
   if (!summary) return <dl class="figures" />;
   const count = (n: number): string => n.toLocaleString('en-GB');
+  const quiet = summary.sensors.filter((sensor) => silence(sensor, now) > SENSOR_QUIET_MS).length;
+  const warn = quiet > 0 || summary.sensors.length === 0;
   return (
-    <dl class="figures">
+    <dl class={warn ? 'figures warn' : 'figures'}>
       <div class={summary.live > 0 ? 'figure live' : 'figure'}>
         <dt>Live</dt>
         <dd>{count(summary.live)}</dd>
       </div>
-      <div class="figure">
+      <div class="figure today">
         <dt>Today</dt>
         <dd>{count(summary.today)}</dd>
       </div>
@@ -74,30 +77,36 @@ function Figures({ summary }: { summary: Summary | null }) {
         <dt>Total</dt>
         <dd>{count(summary.total)}</dd>
       </div>
-      <Sensors sensors={summary.sensors} />
+      <Sensors sensors={summary.sensors} quiet={quiet} now={now} />
     </dl>
   );
 }
 
-function Sensors({ sensors }: { sensors: Summary['sensors'] }) {
-  const now = useNow();
-  const silence = (at: string | null): number => (at === null ? Number.POSITIVE_INFINITY : now - Date.parse(at));
-  const quiet = sensors.filter((sensor) => silence(sensor.last_seen_at) > SENSOR_QUIET_MS).length;
-  const title = sensors
-    .map(({ name, last_seen_at: at }) => `${name}: ${at ? `delivered ${ago(silence(at))}` : 'never delivered'}`)
-    .join('\n');
-  return (
-    <div class={quiet > 0 || sensors.length === 0 ? 'figure sensors warn' : 'figure sensors'} title={title}>
-      <dt>{sensors.length === 1 ? 'Sensor' : 'Sensors'}</dt>
-      <dd>{sensorsInWords(sensors.length, quiet)}</dd>
-    </div>
-  );
+type Sensor = Summary['sensors'][number];
+
+/** How long it has delivered nothing, ms. */
+function silence(sensor: Sensor, now: number): number {
+  return sensor.last_seen_at === null ? Number.POSITIVE_INFINITY : now - Date.parse(sensor.last_seen_at);
 }
 
-function sensorsInWords(count: number, quiet: number): string {
-  if (count === 0) return 'none';
-  if (quiet === 0) return count === 1 ? 'up' : `${count} up`;
-  return count === 1 ? 'quiet' : `${quiet} of ${count} quiet`;
+function Sensors({ sensors, quiet, now }: { sensors: Sensor[]; quiet: number; now: number }) {
+  const title = sensors
+    .map((sensor) => `${sensor.name}: ${sensor.last_seen_at ? `delivered ${ago(silence(sensor, now))}` : 'never delivered'}`)
+    .join('\n');
+  const many = sensors.length > 1;
+  return (
+    <div class="figure sensors" title={title}>
+      <dt>{sensors.length === 1 ? 'Sensor' : 'Sensors'}</dt>
+      {sensors.length === 0 && <dd>none</dd>}
+      {sensors.length > 0 && quiet === 0 && <dd>{many ? `${sensors.length} up` : 'up'}</dd>}
+      {quiet > 0 && (
+        <dd>
+          {many && <span class="how-many">{`${quiet} of ${sensors.length} `}</span>}
+          quiet
+        </dd>
+      )}
+    </div>
+  );
 }
 
 /** The site's figures, asked for every few seconds while the page is seen, and soon after live events. */

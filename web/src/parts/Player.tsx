@@ -13,6 +13,8 @@ import { usePlayerKeys } from './playerKeys.ts';
 
 /** How often peaks that are being computed are asked for again. */
 const PEAKS_AGAIN_MS = 1500;
+/** And where control failed or could not be reached. */
+const PEAKS_AFTER_FAULT_MS = 10_000;
 
 export interface PlayerProps {
   call: Call;
@@ -175,7 +177,8 @@ function usePeaks(recording: Recording): PeaksState {
         (error: ApiError) => {
           if (request.signal.aborted) return;
           setPeaks({ state: error.status === 404 ? 'absent' : 'failed', value: null });
-          if (error.status === 404) timer = window.setTimeout(ask, PEAKS_AGAIN_MS);
+          // Only control's word that there is none is the last one.
+          if (error.status !== 422) timer = window.setTimeout(ask, error.status === 404 ? PEAKS_AGAIN_MS : PEAKS_AFTER_FAULT_MS);
         },
       );
     };

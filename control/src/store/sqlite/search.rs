@@ -90,9 +90,12 @@ fn push_fields(sql: &mut QueryBuilder<Sqlite>, filter: &CallFilter, after: Optio
 }
 
 fn push_number(sql: &mut QueryBuilder<Sqlite>, number: &str) {
-    sql.push(" AND number IN (SELECT call FROM call_numbers WHERE number = ").push_bind(phone::plain(number));
+    let plain = phone::plain(number);
+    // `*123#` is a number of its own, not the end of another.
+    let is_digits = plain.trim_start_matches('+').bytes().all(|byte| byte.is_ascii_digit());
     let suffix = phone::reversed_digits(number);
-    if suffix.len() >= phone::SUFFIX_DIGITS {
+    sql.push(" AND number IN (SELECT call FROM call_numbers WHERE number = ").push_bind(plain);
+    if is_digits && suffix.len() >= phone::SUFFIX_DIGITS {
         // ':' follows '9'.
         let end = format!("{suffix}:");
         sql.push(" UNION SELECT call FROM call_numbers WHERE reversed >= ").push_bind(suffix);

@@ -115,7 +115,7 @@ impl<'d, 'a> Table<'d, 'a> {
             .as_array()
             .and_then(|array| array.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect());
         match texts {
-            Some(texts) if !texts.is_empty() => texts,
+            Some(texts) if !texts.is_empty() && texts.iter().all(|text| !text.is_empty()) => texts,
             _ => {
                 let name = self.full_name(key);
                 faults.add(value.span().start, &format!("{name} must be a list of one or more texts"));

@@ -4,8 +4,8 @@ use nightjar_agent::config::parse;
 
 pub(super) fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    // A token's file is read: not from a device that never ends.
-    if text.contains("token_file") && (text.contains("/dev") || text.contains("/proc") || text.contains('\\'))
+    // The files of a token and of certificates are read: not from a device that never ends.
+    if text.contains("_file") && (text.contains("/dev") || text.contains("/proc") || text.contains('\\'))
     {
         return;
     }
