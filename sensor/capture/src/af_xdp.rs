@@ -132,21 +132,6 @@ impl AfXdpSource {
         self.lanes.iter().map(|lane| lane.unstamped).sum()
     }
 
-    /// What the program and the kernel counted, for each interface that still exists.
-    ///
-    /// # Errors
-    /// When the kernel refuses to say.
-    pub fn xdp_counts(&self) -> Result<Vec<XdpCounts>, ProgramError> {
-        let mut lanes = self.lanes.as_slice();
-        let mut counts = Vec::with_capacity(self.taps.len());
-        for tap in &self.taps {
-            let (its, others) = lanes.split_at(tap.lanes());
-            counts.push(tap.counts(its)?);
-            lanes = others;
-        }
-        Ok(counts)
-    }
-
     /// The programs, one per interface that still exists, to tell them of endpoints.
     pub fn programs(&mut self) -> impl Iterator<Item = &mut XdpProgram> {
         self.taps.iter_mut().map(|tap| &mut tap.program)
@@ -288,5 +273,17 @@ impl PacketSource for AfXdpSource {
 
     fn lateness_limit(&self) -> Nanos {
         whole_nanos(LATE)
+    }
+
+    /// One for each interface that still exists and whose counters can be read.
+    fn xdp_counts(&self) -> Vec<XdpCounts> {
+        let mut lanes = self.lanes.as_slice();
+        let mut counts = Vec::with_capacity(self.taps.len());
+        for tap in &self.taps {
+            let (its, others) = lanes.split_at(tap.lanes());
+            counts.extend(tap.counts(its).ok());
+            lanes = others;
+        }
+        counts
     }
 }

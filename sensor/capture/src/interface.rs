@@ -45,6 +45,48 @@ pub fn interface_names() -> Vec<String> {
     names
 }
 
+/// What this host does with an interface besides capturing from it; `None` for a port that nothing here
+/// uses, as a mirror port should be. Frames that are redirected to AF_XDP sockets would be missing there.
+pub fn host_use(name: &str) -> Option<&'static str> {
+    if std::path::Path::new("/sys/class/net").join(name).join("master").exists() {
+        return Some("it is a port of a bridge or a bond");
+    }
+    has_address(name).then_some("it has an IP address of this host")
+}
+
+/// Whether an interface has an address other than IPv6's link-local, which each has by itself.
+fn has_address(name: &str) -> bool {
+    let mut list = std::ptr::null_mut();
+    // SAFETY: the list that comes back is freed below.
+    if unsafe { libc::getifaddrs(&raw mut list) } != 0 {
+        return false;
+    }
+    let (mut entry, mut found) = (list, false);
+    // SAFETY: a list of nodes that stay valid until `freeifaddrs`; names are NUL-terminated, addresses
+    // null or as long as their family says.
+    unsafe {
+        while let Some(node) = entry.as_ref() {
+            if CStr::from_ptr(node.ifa_name).to_bytes() == name.as_bytes()
+                && let Some(address) = node.ifa_addr.as_ref()
+            {
+                found |= match libc::c_int::from(address.sa_family) {
+                    libc::AF_INET => true,
+                    libc::AF_INET6 => {
+                        let address: libc::sockaddr_in6 =
+                            node.ifa_addr.cast::<libc::sockaddr_in6>().read_unaligned();
+                        let octets = address.sin6_addr.s6_addr;
+                        !(octets[0] == 0xfe && octets[1] & 0xc0 == 0x80)
+                    }
+                    _ => false,
+                };
+            }
+            entry = node.ifa_next;
+        }
+        libc::freeifaddrs(list);
+    }
+    found
+}
+
 /// How many receive queues an interface has, by its driver; 1 when that cannot be asked.
 pub(crate) fn receive_queues(name: &str) -> u32 {
     // SAFETY: all-zero bytes are valid for both, and an interface's name fits with its NUL.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nightjar_wire::{LinkType, Nanos};
 
-use crate::SourceError;
+use crate::{SourceError, XdpCounts};
 
 /// One captured frame, borrowed from the source for the length of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +126,12 @@ pub trait PacketSource {
     /// for files and memory.
     fn lateness_limit(&self) -> Nanos {
         Nanos::ZERO
+    }
+
+    /// What the XDP program and the kernel have counted per interface, where there is one: levels 2 and
+    /// 3 of the ledger.
+    fn xdp_counts(&self) -> Vec<XdpCounts> {
+        Vec::new()
     }
 
     /// How much of a file has been read and how long it is, in bytes as they are stored; `None`

@@ -74,7 +74,7 @@ fn drain(source: &mut AfXdpSource) -> Vec<MemoryFrame> {
 
 /// The counts after everything has come to rest: each level of the ledger adds up.
 fn exact(source: &AfXdpSource) -> XdpCounts {
-    let counts = source.xdp_counts().unwrap().remove(0);
+    let counts = source.xdp_counts().remove(0);
     assert_eq!(counts.program_residual(), 0, "{counts:?}");
     assert_eq!(counts.redirect_failed(), 0, "{counts:?}");
     counts
