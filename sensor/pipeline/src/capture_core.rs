@@ -233,7 +233,10 @@ impl<O: CoreOutput> CaptureCore<O> {
         if now <= self.clock {
             return;
         }
-        if self.clock != Nanos::ZERO {
+        if self.clock == Nanos::ZERO {
+            // When the capture began tells which calls were on before it.
+            self.directory.handle_time(now);
+        } else {
             if now - self.clock > CLOCK_JUMP {
                 return self.jump(now);
             }
@@ -380,13 +383,16 @@ impl<O: CoreOutput> CaptureCore<O> {
             }
         };
         match self.flows.handle_rtp(at, FlowKey::new(src, dst), &rtp, datagram.ip_id) {
-            Placement::Bound { stream, call, opened, active } => {
+            Placement::Bound { stream, call, opened, active, returned } => {
                 if opened {
                     self.announce(stream);
                 }
+                if let Some(lost) = returned {
+                    self.output.event(at, CoreEvent::Returned { call, stream, at, lost });
+                }
                 if active {
                     self.directory.handle_media(at, call);
-                    self.set_due();
+                    self.drain_directory();
                 }
                 self.interrupted.handle_packet(stream, rtp.sequence());
                 let kept = self.output.media(call, stream, at, payload);
@@ -454,6 +460,7 @@ impl<O: CoreOutput> CaptureCore<O> {
                 let speaker = self.directory.unsignalled_speaker(call, flow);
                 self.flows.join_unsignalled(id, call, speaker);
                 self.joined(id);
+                self.drain_directory();
             }
         } else {
             let frames = self.preroll.release(id, |_, _, _| {});

@@ -2,7 +2,7 @@
 //! its call, news to the worker, to whoever watches and to the journal.
 
 use nightjar_flow::Stream;
-use nightjar_schema::{Call, EndCause};
+use nightjar_schema::{Call, EndCause, Protocol};
 use nightjar_signal::Output;
 use nightjar_wire::{CallKey, Nanos};
 
@@ -60,10 +60,11 @@ impl<O: CoreOutput> CaptureCore<O> {
     fn handle_output(&mut self, output: Output) {
         match output {
             Output::Opened { call, id, at } => {
-                let answered = self
-                    .directory
-                    .row(call)
-                    .is_some_and(|row| row.begun_before_capture || row.answered_at.is_some());
+                let row = self.directory.row(call);
+                let answered = row.is_some_and(|row| {
+                    let unsignalled = row.protocol == Protocol::None;
+                    unsignalled || row.begun_before_capture || row.answered_at.is_some()
+                });
                 self.output.event(at, CoreEvent::Opened { call, id, at, answered });
                 self.tell_changed(at, call);
             }
@@ -90,7 +91,12 @@ impl<O: CoreOutput> CaptureCore<O> {
                 self.output.event(at, CoreEvent::Ended { call, at: ends_at });
                 self.tell_changed(at, call);
             }
+            Output::Resumed { call, .. } => self.flows.handle_resume(call),
             Output::Closed { call, row } => self.close(call, row),
+            Output::Merged { call, .. } => {
+                self.flows.close_call(call);
+                self.output.event(self.clock, CoreEvent::Abandoned { call });
+            }
             Output::Adopted { call, dialog, flows, .. } => {
                 for adopted in flows {
                     let relabelled = self.flows.relabel(call, adopted.flow, dialog, adopted.speaker);
@@ -108,6 +114,10 @@ impl<O: CoreOutput> CaptureCore<O> {
             self.output.event(at, CoreEvent::Snapshot { call, state });
         }
         let (output, directory) = (&mut self.output, &self.directory);
+        // It may turn out to be a call that is shown already.
+        if directory.is_tentative(call) {
+            return;
+        }
         output.changed(at, &mut || directory.row(call));
     }
 
