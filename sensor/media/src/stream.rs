@@ -49,6 +49,8 @@ pub(crate) struct AudioStream {
     latest_time: Option<(RtpTime, i64)>,
     /// The payload type of the latest packet of speech, to spare the search.
     known: Option<(u8, Codec)>,
+    /// When it is back after it was away, and how many packets it lost when it left.
+    returns: Option<(Nanos, u16)>,
     /// The latest arrival.
     latest: Nanos,
     /// What stamps lack since the clock jumped back.
@@ -78,9 +80,16 @@ impl AudioStream {
             events: EventTracker::default(),
             latest_time: None,
             known: None,
+            returns: None,
             latest: Nanos::ZERO,
             behind_clock: Nanos::ZERO,
         }
+    }
+
+    /// The numbers missing before the packet of this moment were given to packets elsewhere, but for
+    /// `lost`.
+    pub(crate) fn note_return(&mut self, at: Nanos, lost: u16) {
+        self.returns = Some((at, lost));
     }
 
     /// Changes what payload types stand for, from the next packet on.
@@ -175,7 +184,7 @@ impl AudioStream {
             self.counts.malformed += 1;
             return Fate::Discarded;
         };
-        let numbered = match self.number(&rtp) {
+        let numbered = match self.number(arrival, &rtp) {
             Ok(numbered) => numbered,
             Err(fate) => return fate,
         };
@@ -219,8 +228,14 @@ impl AudioStream {
         kind
     }
 
-    fn number(&mut self, rtp: &RtpView<'_>) -> Result<Numbered, Fate> {
+    fn number(&mut self, arrival: Nanos, rtp: &RtpView<'_>) -> Result<Numbered, Fate> {
         let number = rtp.sequence();
+        if let Some((_, lost)) = self.returns.take_if(|(at, _)| arrival >= *at)
+            && self.window.is_ahead(number)
+        {
+            let sequence = self.window.resume(number, lost);
+            return Ok(Numbered { sequence, missing: Some(0), in_order: true });
+        }
         match self.window.observe(number) {
             Order::First { sequence } => Ok(Numbered { sequence, missing: Some(0), in_order: true }),
             Order::Ahead { sequence, missing } => {

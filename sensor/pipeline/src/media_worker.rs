@@ -239,6 +239,11 @@ impl<T: RecordingTarget> MediaWorker<T> {
                 }
             }
             CoreEvent::Abandoned { call } => self.abandon(call),
+            CoreEvent::Returned { call, stream, at, lost } => {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.audio.note_return(stream, at, lost);
+                }
+            }
             CoreEvent::Snapshot { .. } => {}
         }
     }

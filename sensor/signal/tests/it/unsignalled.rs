@@ -2,7 +2,7 @@
 
 use nightjar_schema::{CallState, EndCause, LegRole, Protocol};
 use nightjar_signal::{AdoptedFlow, Output};
-use nightjar_wire::Nanos;
+use nightjar_wire::{CallKey, Nanos};
 
 use crate::scene::{By, Dialog, START, Scene, audio, end, flow};
 
@@ -154,6 +154,122 @@ fn a_bye_between_the_same_hosts_ends_the_only_call_there() {
     scene.hang_up(&dialog, By::Callee, 8);
     assert!(adoptions(&scene).is_empty(), "of two it could be either");
     assert_eq!(scene.opened().len(), 3);
+}
+
+/// What was said of merging, as the handles that are gone and that go on.
+fn mergers(scene: &Scene) -> Vec<(CallKey, CallKey)> {
+    let merged = |output: &Output| match output {
+        Output::Merged { call, into, .. } => Some((*call, *into)),
+        _ => None,
+    };
+    scene.said.iter().filter_map(merged).collect()
+}
+
+#[test]
+fn a_refresh_whose_offer_lies_and_whose_answer_does_not_explains_the_media() {
+    let mut scene = Scene::new();
+    let call = scene.unsignalled(A, B, 1);
+    scene.unsignalled(B, A, 2);
+    scene.talk_s(call, 10);
+    let dialog = Dialog::new("c1");
+    scene.see(&dialog.request(By::Caller, "INVITE", 3).sdp(audio("192.168.1.2:4000", "")));
+    let told = scene.opened()[1];
+    assert!(scene.directory.is_tentative(told) && !scene.directory.is_tentative(call));
+    scene.see(&dialog.response(By::Callee, "INVITE", 3, 200).sdp(audio(B, "")));
+    assert_eq!(mergers(&scene), [(told, call)]);
+    assert_eq!(adoptions(&scene)[0].1.iter().map(|f| f.speaker).collect::<Vec<_>>(), [Some(0), Some(1)]);
+    assert!(scene.bindings().iter().all(|binding| binding.call == call));
+    assert_eq!((scene.binding(B).receiver, scene.is_bound("192.168.1.2:4000")), (1, true));
+    scene.hang_up(&dialog, By::Caller, 4);
+    let row = scene.only_row();
+    assert_eq!((row.protocol, row.state), (Protocol::Sip, CallState::Completed));
+    assert_eq!((scene.directory.statistics().merged, scene.directory.statistics().adopted), (1, 1));
+}
+
+#[test]
+fn a_call_known_by_an_update_alone_is_explained_by_its_later_reinvite() {
+    let mut scene = Scene::new();
+    let call = scene.unsignalled(A, B, 1);
+    let dialog = Dialog::new("c1").between("10.0.9.1:5060", "10.0.9.2:5060");
+    scene.see(&dialog.request(By::Caller, "UPDATE", 3)).see(&dialog.response(By::Callee, "UPDATE", 3, 200));
+    scene.talk_s(call, 10);
+    let told = scene.opened()[1];
+    scene.see(&dialog.request(By::Caller, "INVITE", 4).sdp(audio(A, "")));
+    assert_eq!(mergers(&scene), [(told, call)]);
+    scene.see(&dialog.response(By::Callee, "INVITE", 4, 200).sdp(audio(B, "")));
+    scene.hang_up(&dialog, By::Callee, 5);
+    assert_eq!(scene.only_row().state, CallState::Completed);
+}
+
+#[test]
+fn a_call_with_media_of_its_own_is_nobody_elses_signalling() {
+    let mut scene = Scene::new();
+    let dialog = Dialog::new("c1");
+    scene.see(&dialog.request(By::Caller, "INVITE", 3).sdp(audio("10.0.0.1:4400", "")));
+    let own = scene.opened()[0];
+    scene.talk_s(own, 2);
+    let other = scene.unsignalled(A, B, 1);
+    scene.see(&dialog.response(By::Callee, "INVITE", 3, 200).sdp(audio(B, "")));
+    assert!(mergers(&scene).is_empty() && adoptions(&scene).is_empty());
+    assert_ne!(own, other);
+}
+
+#[test]
+fn a_call_that_begins_on_the_ports_of_media_that_has_stopped_is_not_merged() {
+    let mut scene = Scene::new();
+    scene.unsignalled(A, B, 1);
+    scene.wait_s(10);
+    let dialog = Dialog::new("c1").between("10.0.9.1:5060", "10.0.9.2:5060");
+    scene.see(&dialog.request(By::Caller, "UPDATE", 3)).wait_s(3);
+    scene.see(&dialog.request(By::Caller, "INVITE", 4).sdp(audio(A, "")));
+    assert!(mergers(&scene).is_empty());
+    assert_eq!(scene.opened().len(), 2);
+}
+
+#[test]
+fn only_media_that_is_there_from_the_first_moments_on_began_before_the_capture() {
+    let begun = |first_ms: u64| {
+        let mut scene = Scene::new();
+        scene.directory.handle_time(START);
+        scene.wait_ms(first_ms);
+        let call = scene.unsignalled(A, B, 1);
+        scene.directory.row(call).unwrap().begun_before_capture
+    };
+    assert_eq!([0, 1_900, 2_100, 60_000].map(begun), [true, true, false, false]);
+    // Its other direction may have been there earlier.
+    let mut scene = Scene::new();
+    scene.directory.handle_time(START);
+    scene.wait_s(4);
+    let call = scene.directory.handle_unsignalled(START + Nanos::from_secs(3), flow(A, B), 1);
+    assert!(!scene.directory.row(call).unwrap().begun_before_capture);
+    scene.directory.handle_unsignalled(START + Nanos::from_secs(1), flow(B, A), 2);
+    let row = scene.directory.row(call).unwrap();
+    assert!(row.begun_before_capture && row.started_at.0 * 1000 == (START.0 + 1_000_000_000) as i64);
+}
+
+#[test]
+fn behind_a_jump_of_the_clock_the_capture_begins_anew() {
+    let mut scene = Scene::new();
+    scene.directory.handle_time(START);
+    scene.wait_s(1_000_000);
+    scene.wait_ms(500);
+    let call = scene.unsignalled(A, B, 1);
+    assert!(scene.directory.row(call).unwrap().begun_before_capture);
+}
+
+#[test]
+fn media_that_began_in_mid_capture_did_so_whatever_explains_it() {
+    let mut scene = Scene::new();
+    scene.directory.handle_time(START);
+    scene.wait_s(10);
+    let call = scene.unsignalled(A, B, 1);
+    scene.talk_s(call, 5);
+    let dialog = Dialog::new("c1");
+    scene.see(&dialog.request(By::Caller, "INVITE", 3).sdp(audio(A, "")));
+    scene.see(&dialog.response(By::Callee, "INVITE", 3, 200).sdp(audio(B, "")));
+    scene.hang_up(&dialog, By::Caller, 4);
+    let row = scene.only_row();
+    assert_eq!((row.begun_before_capture, row.answered_at, row.state), (false, None, CallState::Completed));
 }
 
 #[test]
