@@ -11,7 +11,7 @@ const MAX_DATAGRAMS: usize = 1_024;
 const MAX_FRAGMENTS: usize = 64;
 /// How long the first fragment waits for the others.
 const TIMEOUT: Nanos = Nanos::from_secs(5);
-/// Datagrams that were made whole and whose fragments are still known again.
+/// Datagrams made whole whose fragments are still known again.
 const MAX_DONE: usize = 256;
 /// A mirror's copy comes within this time of its original; identifications are used again later.
 const COPY_SPAN: Nanos = Nanos::from_millis(100);
@@ -33,6 +33,8 @@ struct Partial {
     parts: Vec<(u16, Vec<u8>)>,
     /// Known once the last fragment has come.
     total: Option<usize>,
+    /// A part came twice: a mirror's copy is under way, whose other parts may come later.
+    copied: bool,
 }
 
 /// What a fragment did.
@@ -53,7 +55,8 @@ pub enum Outcome {
     Rejected(u64),
 }
 
-/// A datagram that has been made whole.
+/// A datagram that has been made whole while its copy was coming: the rest of the copy, of which
+/// no datagram can be made, is still to come.
 #[derive(Debug)]
 struct Done {
     key: Key,
@@ -62,7 +65,7 @@ struct Done {
     parts: Vec<(u16, Vec<u8>)>,
 }
 
-/// Datagrams that are not whole yet, and the last that were made whole.
+/// Datagrams that are not whole yet, and the last that were made whole amid their copies.
 #[derive(Debug, Default)]
 pub struct Reassembly {
     partial: HashMap<Key, Partial>,
@@ -94,12 +97,14 @@ impl Reassembly {
             frames: 0,
             parts: Vec::new(),
             total: None,
+            copied: false,
         });
         partial.frames += 1;
         match partial.add(fragment) {
             Added::New => {}
             Added::Repeated => {
                 partial.frames -= 1;
+                partial.copied = true;
                 return Outcome::Copy;
             }
             Added::Contradiction => {
@@ -111,7 +116,7 @@ impl Reassembly {
         match partial.whole() {
             Some(payload) => {
                 let frames = partial.frames;
-                if let Some(whole) = self.partial.remove(&key) {
+                if let Some(whole) = self.partial.remove(&key).filter(|whole| whole.copied) {
                     self.done.truncate(MAX_DONE);
                     self.done.push_front(Done { key, at, parts: whole.parts });
                 }
