@@ -36,11 +36,11 @@ pub struct Directory {
     pub(crate) calls: BTreeMap<CallKey, Call>,
     /// When to look at which call's time-outs.
     schedule: BTreeSet<(Nanos, CallKey)>,
-    names: Names,
+    pub(crate) names: Names,
     media_only: MediaOnly,
     closed: ClosedCalls,
     pub(crate) outputs: VecDeque<Output>,
-    statistics: Statistics,
+    pub(crate) statistics: Statistics,
     /// Restored calls with their snapshot's clock, until the first stamp tells how long they slept.
     pub(crate) asleep: Vec<(CallKey, Nanos)>,
 }
@@ -127,9 +127,15 @@ impl Directory {
     }
 
     /// Media that no binding explains and the rules want; `at` is the flow's first packet. Opens
-    /// a call without signalling, or joins the one that the flow belongs to.
+    /// a call without signalling, or joins the one that the flow belongs to. A call whose
+    /// descriptions hide behind NATs takes it by its hosts; the binding is then told.
     pub fn handle_unsignalled(&mut self, at: Nanos, flow: FlowKey, ssrc: u32) -> CallKey {
         self.handle_time(at);
+        if self.media_only.find(flow).is_none()
+            && let Some(call) = self.find_behind_nat(at, flow)
+        {
+            return call;
+        }
         let key = self.media_only.find(flow).unwrap_or_else(|| {
             let key = self.free_key();
             self.calls.insert(key, Call::unsignalled(key, at, self.now, flow, &self.config));

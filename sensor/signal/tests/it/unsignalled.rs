@@ -294,3 +294,50 @@ fn an_adopted_call_that_loses_its_bye_times_out_like_any_other() {
     assert_ne!(scene.unsignalled(A, B, 1), call);
     assert!(scene.now > START + Nanos::from_secs(60));
 }
+
+/// A call between two public hosts whose descriptions tell inside addresses.
+fn behind_two_nats(name: &str, scene: &mut Scene, ports: [u16; 2]) {
+    let dialog = Dialog::new(name).between("203.0.113.5:5060", "198.51.100.7:5060");
+    let inside = |host: &str, port: u16| audio(&format!("{host}:{port}"), "");
+    scene.see(&dialog.invite(1).sdp(inside("192.168.1.10", ports[0])));
+    scene.see(&dialog.answer(1, 200).sdp(inside("10.0.0.7", ports[1]))).see(&dialog.ack(1));
+}
+
+#[test]
+fn media_between_the_hosts_of_a_call_that_hides_behind_nats_is_that_calls() {
+    let mut scene = Scene::new();
+    behind_two_nats("c1", &mut scene, [4000, 5000]);
+    let call = scene.opened()[0];
+    let (caller, callee) = ("203.0.113.5:33444", "198.51.100.7:44555");
+    assert_eq!(scene.unsignalled(callee, caller, 2), call);
+    assert_eq!((scene.binding(caller).receiver, scene.binding(caller).speaker), (0, Some(1)));
+    assert_eq!((scene.binding(callee).receiver, scene.binding(callee).speaker), (1, Some(0)));
+    scene.directory.handle_media(START, call);
+    assert_ne!(scene.unsignalled("203.0.113.5:9000", "198.51.100.7:9000", 3), call, "it has its media");
+    scene.end_capture();
+    assert!(!scene.is_bound(caller) && !scene.is_bound(callee));
+}
+
+#[test]
+fn among_several_hidden_calls_the_port_tells_and_else_nothing_is_guessed() {
+    let mut scene = Scene::new();
+    behind_two_nats("c1", &mut scene, [4000, 5000]);
+    behind_two_nats("c2", &mut scene, [4002, 5002]);
+    let calls = scene.opened();
+    assert_eq!(scene.unsignalled("203.0.113.5:4002", "198.51.100.7:44555", 1), calls[1]);
+    scene.directory.handle_media(START, calls[1]);
+    behind_two_nats("c3", &mut scene, [4004, 5004]);
+    let signalled = scene.opened();
+    let strange = scene.unsignalled("203.0.113.5:9000", "198.51.100.7:9000", 2);
+    assert!(signalled.len() == 3 && !signalled.contains(&strange));
+}
+
+#[test]
+fn a_call_that_names_where_it_receives_takes_no_other_media() {
+    let mut scene = Scene::new();
+    let dialog = Dialog::new("c1").between("10.0.0.1:5060", "10.0.0.9:5060");
+    scene.see(&dialog.invite(1).sdp(audio("10.0.0.1:4000", "")));
+    scene.see(&dialog.answer(1, 200).sdp(audio("10.0.0.2:5000", ""))).see(&dialog.ack(1));
+    let call = scene.opened()[0];
+    assert_ne!(scene.unsignalled("10.0.0.1:7000", "10.0.0.9:7000", 1), call);
+}
