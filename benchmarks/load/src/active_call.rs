@@ -6,7 +6,7 @@ use crate::expected::{CallExpected, timestamp};
 use crate::flow::{Flow, mac_of, take_one_hop};
 use crate::frame::{Frame, FrameClass};
 use crate::link::add_tags;
-use crate::plan::Mirror;
+use crate::plan::{Mirror, Visible};
 use crate::random::Random;
 use crate::rtp_leg::{RtpLeg, Workshop};
 use crate::script::Script;
@@ -26,6 +26,8 @@ enum Part {
     Leg(usize),
 }
 
+/// Media that is there so soon after the capture's first frame was there before it.
+const RUNNING_WITHIN: Nanos = Nanos::from_secs(2);
 /// Fragments of a datagram follow each other this closely.
 const FRAGMENT_SPACING: Nanos = Nanos::from_micros(1);
 
@@ -101,6 +103,16 @@ impl ActiveCall {
     pub fn hang_up(&mut self, at: Nanos) {
         self.legs.iter_mut().for_each(|leg| leg.stop(at));
         self.script.hang_up(at);
+    }
+
+    /// It has sent its first frame, in a capture that began at `capture`. Where signalling shows no
+    /// beginning the media does.
+    pub fn note_capture(&mut self, capture: Nanos) {
+        let expected = &mut self.script.expected;
+        if matches!(self.script.plan.visible, Visible::SignallingFrom(_) | Visible::MediaOnly) {
+            let early = timestamp(capture + RUNNING_WITHIN);
+            expected.begun_before_capture = expected.started_at <= early;
+        }
     }
 
     /// Whether it has sent a frame.

@@ -58,6 +58,11 @@ impl Dialog {
         &self.tags[1]
     }
 
+    /// The called side answers with this tag again.
+    pub fn take_tag(&mut self, tag: &str) {
+        tag.clone_into(&mut self.tags[1]);
+    }
+
     /// The dialog is confirmed.
     pub fn establish(&mut self) {
         self.established = true;
@@ -71,12 +76,19 @@ impl Dialog {
 
     /// A new request of `by`, in the dialog once that is established.
     pub fn request(&mut self, method: &'static str, by: Side) -> Message {
-        self.cseq[by.index()] += 1;
-        let uri = if self.established { self.contact_uri(by.other()) } else { self.target.clone() };
-        let mut to = self.name_addr(by.other());
+        let mut request = self.request_within(method, by);
         if !self.established {
-            to.tag = None;
+            request.start = format!("{method} {} SIP/2.0", self.target);
+            request.to.tag = None;
         }
+        request
+    }
+
+    /// A new request of `by` within the dialog, be it early or confirmed.
+    pub fn request_within(&mut self, method: &'static str, by: Side) -> Message {
+        self.cseq[by.index()] += 1;
+        let uri = self.contact_uri(by.other());
+        let to = self.name_addr(by.other());
         Message {
             start: format!("{method} {uri} SIP/2.0"),
             method,
@@ -111,6 +123,11 @@ impl Dialog {
         let mut ack = self.within_transaction(invite, "ACK");
         ack.to.tag = Some(self.tags[1].clone());
         ack
+    }
+
+    /// The same within the dialog: the tags are the INVITE's.
+    pub fn ack_refused(&self, invite: &Message) -> Message {
+        self.within_transaction(invite, "ACK")
     }
 
     /// The CANCEL of an INVITE (9.1).

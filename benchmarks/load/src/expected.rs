@@ -57,12 +57,17 @@ pub struct CallExpected {
     pub ended_at: Option<Timestamp>,
     /// From answer to BYE in ms, when both are visible.
     pub talk_ms: Option<u64>,
-    /// Whether the INVITE was before the first visible frame.
+    /// Whether its beginning is missing: its INVITE was before the first visible frame; where its media
+    /// is visible from earlier on, whether that was there within the capture's first two seconds.
     pub begun_before_capture: bool,
     /// Who sent the BYE.
     pub ended_by: Option<Side>,
     /// Holds, from re-INVITE to re-INVITE.
     pub holds: Vec<HoldExpected>,
+    /// The dialogs of forks and hunted targets, in the order of their first answer; empty where there
+    /// is only the usual one.
+    #[serde(default)]
+    pub dialogs: Vec<DialogExpected>,
     /// SIP messages that the tap sees (each once, however many fragments, copies apart).
     pub sip_messages: u64,
     /// Its streams in the order of their first packet; one per SSRC and 5-tuple.
@@ -92,6 +97,17 @@ pub struct HoldExpected {
     pub from_at: Timestamp,
     /// The re-INVITE that resumed.
     pub to_at: Option<Timestamp>,
+}
+
+/// A dialog of a call that has several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DialogExpected {
+    /// The answering side's tag.
+    pub to_tag: String,
+    /// The final answer that came from it; `None` when a fork lost without one.
+    pub status: Option<u16>,
+    /// When it ended: its refusal, its BYE, or the call's end.
+    pub ended_at: Option<Timestamp>,
 }
 
 /// Who speaks on a stream.
@@ -152,6 +168,10 @@ pub struct StreamExpected {
     pub packets: u64,
     /// Sequence numbers between the first and the last that never came.
     pub lost: u64,
+    /// Sequence numbers between its first and its last that were given to packets on other sockets while
+    /// it was away: not lost, although whoever looks at this stream alone takes them for it.
+    #[serde(default)]
+    pub elsewhere: u64,
     /// Packets that repeat a sequence number.
     pub duplicates: u64,
     /// Packets whose sequence number is below one that came before, duplicates not included.

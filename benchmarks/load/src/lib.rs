@@ -39,7 +39,9 @@ mod stream_count;
 
 pub use audio::Audio;
 pub use bulk::{BulkPlan, BulkSound, Variety};
-pub use expected::{CallExpected, Expected, HoldExpected, Speaker, StreamExpected, StreamKind};
+pub use expected::{
+    CallExpected, DialogExpected, Expected, HoldExpected, Speaker, StreamExpected, StreamKind,
+};
 pub use frame::{Frame, FrameClass};
 pub use g711::Codec;
 pub use impairment::Impairment;
@@ -49,8 +51,8 @@ pub use noise::NoisePlan;
 pub use party::{Party, Side, SideAddresses, UriForm};
 pub use pcap_out::{CaptureFormat, Compression, PcapWriter};
 pub use plan::{
-    Attempt, CallPlan, Ending, Extra, ExtraKind, HoldForm, LegPlan, MidCall, MidCallChange, Mirror, Music,
-    Opening, Outcome, RtcpPlan, RtpChange, SignallingPath, Visible,
+    AckPlan, Attempt, CallPlan, EarlyUpdate, Ending, Extra, ExtraKind, HoldForm, Hunted, LegPlan, MidCall,
+    MidCallChange, Mirror, Music, Opening, Outcome, RtcpPlan, RtpChange, SignallingPath, Visible,
 };
 pub use play::{FrameSink, PlayClock, WallClock, play};
 pub use random::Random;

@@ -45,6 +45,18 @@ pub struct CallPlan {
     pub ending: Ending,
     /// A `Session-Expires` in seconds (RFC 4028); the refreshes are [`MidCall`]s.
     pub session_expires: Option<u32>,
+    /// Ringing and progress are sent reliably (RFC 3262): each has an RSeq and gets its PRACK.
+    pub reliable: bool,
+    /// Renegotiates by UPDATE between the first 18x and the answer (RFC 3311, 5.1).
+    pub early_update: Option<EarlyUpdate>,
+    /// When the 200's ACK comes past the tap.
+    pub ack: AckPlan,
+    /// A CANCEL crosses the 200: the call is answered all the same, and hung up at once.
+    pub cancel_crosses_answer: bool,
+    /// So long after the answer another fork answers too, and is hung up on.
+    pub second_answer: Option<Nanos>,
+    /// The callee gives no tags (RFC 2543).
+    pub tagless_callee: bool,
     /// Other datagrams on the call's ports.
     pub extras: Vec<Extra>,
     /// What the tap sees of the call.
@@ -107,6 +119,8 @@ pub enum RtpChange {
     Ptime(u16),
     /// Another sound.
     Audio(Audio),
+    /// The sequence jumps ahead by so much: packets went where no tap is.
+    SkipNumbers(u16),
     /// Other sockets, source and destination; SSRC and sequence go on.
     Move(std::net::SocketAddr, std::net::SocketAddr),
 }
@@ -131,6 +145,38 @@ pub enum Attempt {
     Redirected(Party),
 }
 
+/// When the ACK of the call's 200 is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AckPlan {
+    /// At once.
+    Prompt,
+    /// After the BYE.
+    AfterBye,
+    /// Never: the 200 is repeated for as long as RFC 3261, 13.3.1.4 has it.
+    Never,
+}
+
+/// What an UPDATE before the answer changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EarlyUpdate {
+    /// Who sends it.
+    pub by: Side,
+    /// Adds so much to the sender's media port; 0 leaves it.
+    pub port_step: u16,
+    /// Another law.
+    pub codec: Option<Codec>,
+}
+
+/// A target that a proxy tries before the one that answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hunted {
+    /// What becomes of it: refused with this status after ringing; 487 when the proxy gives up and
+    /// cancels it.
+    pub status: u16,
+    /// It sends early media (a 183 with an answer) instead of ringing.
+    pub early: Option<Audio>,
+}
+
 /// How offer and answer travel.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Opening {
@@ -142,6 +188,10 @@ pub enum Opening {
     EarlyMedia(Audio),
     /// A proxy forks: one 183 with early media per branch; the last branch answers.
     Forked(Vec<Audio>),
+    /// Offer in a reliable 183, answer in its PRACK, and early media (RFC 3262, 5).
+    OfferInProgress(Audio),
+    /// A proxy asks one target after the other, and then the callee; both of its sides are seen.
+    Hunted(Vec<Hunted>),
 }
 
 /// What becomes of the last INVITE.
@@ -174,7 +224,7 @@ pub enum MidCallChange {
     /// Moves the sender's media port (both directions of the media follow), and agrees on
     /// another law or packet time.
     ReInvite {
-        /// Adds so much to the sender's media port; 0 leaves it.
+        /// Adds so much to the sender's media port, modulo 2^16; 0 leaves it.
         port_step: u16,
         /// Another law.
         codec: Option<Codec>,
@@ -183,6 +233,28 @@ pub enum MidCallChange {
     },
     /// Repeats the description unchanged (a session timer's refresh).
     Refresh,
+    /// Refreshes the session timer by an UPDATE without a description (RFC 4028, 7.4).
+    RefreshByUpdate,
+    /// As `ReInvite`, by an UPDATE.
+    Update {
+        /// Adds so much to the sender's media port; 0 leaves it.
+        port_step: u16,
+        /// Another law.
+        codec: Option<Codec>,
+        /// Another packet time in ms.
+        ptime_ms: Option<u16>,
+    },
+    /// A re-INVITE to other ports and into a hold that is refused: nothing changes (RFC 3261, 14.1).
+    Refused(u16),
+    /// A re-INVITE that moves the sender's media port, sent again after a 407.
+    Challenged {
+        /// Adds so much to the sender's media port.
+        port_step: u16,
+    },
+    /// Both sides send a re-INVITE at once and get a 491; the sender tries again (RFC 3261, 14.1).
+    Glare,
+    /// The last re-INVITE but one comes again, late, and gets a 500 (RFC 3261, 12.2.2).
+    StaleCopy,
     /// Puts the other side on hold, and takes it back after a time.
     Hold {
         /// How it is written.
@@ -203,6 +275,8 @@ pub enum HoldForm {
     Inactive,
     /// `c=IN IP4 0.0.0.0`
     ZeroAddress,
+    /// A re-INVITE without a description; the ACK's answer says `a=sendonly`.
+    LateOffer,
 }
 
 /// What a held party hears.
@@ -305,6 +379,12 @@ impl CallPlan {
             mid_call: Vec::new(),
             ending: Ending::Bye(Side::Caller),
             session_expires: None,
+            reliable: false,
+            early_update: None,
+            ack: AckPlan::Prompt,
+            cancel_crosses_answer: false,
+            second_answer: None,
+            tagless_callee: false,
             extras: Vec::new(),
             visible: Visible::Whole,
             path: SignallingPath::Direct,

@@ -61,6 +61,10 @@ pub(crate) struct RtpLeg {
     flows: Vec<(Flow, Flow)>,
     sources: Vec<Source>,
     streams: Vec<StreamCount>,
+    /// The stream that packets belong to now: one of SSRC and sockets, taken up again on a return.
+    stream: usize,
+    /// The stream of the last packet that was not lost.
+    sent_on: usize,
     /// Its tick is the next packet's first.
     clock: RtpClock,
     ssrc: u32,
@@ -112,6 +116,8 @@ impl RtpLeg {
             flows: Vec::new(),
             sources: Vec::new(),
             streams: Vec::new(),
+            stream: 0,
+            sent_on: 0,
             clock,
             ssrc: random.next_u32(),
             sequence_base: script.first_sequence.unwrap_or_else(|| random.next_u16()),
@@ -275,6 +281,7 @@ impl RtpLeg {
                 self.script.audio = audio;
                 self.open_source(&mut shop.bank);
             }
+            RtpChange::SkipNumbers(count) => self.position += u64::from(count),
             RtpChange::Move(src, dst) => {
                 self.script.src = src;
                 self.script.dst = dst;
@@ -315,18 +322,26 @@ impl RtpLeg {
     }
 
     fn open_stream(&mut self) {
+        let (src, dst) = (self.script.src.to_string(), self.script.dst.to_string());
+        let ssrc = format!("0x{:08x}", self.ssrc);
+        if let Some(known) = self.streams.iter().position(|stream| stream.is(&ssrc, &src, &dst)) {
+            self.stream = known;
+            return;
+        }
+        self.stream = self.streams.len();
         self.streams.push(StreamCount::new(StreamExpected {
             speaker: self.script.speaker,
             kind: self.script.kind,
-            ssrc: format!("0x{:08x}", self.ssrc),
-            src: self.script.src.to_string(),
-            dst: self.script.dst.to_string(),
+            ssrc,
+            src,
+            dst,
             codecs: Vec::new(),
             ptimes_ms: Vec::new(),
             tones_hz: Vec::new(),
             digits: String::new(),
             packets: 0,
             lost: 0,
+            elsewhere: 0,
             duplicates: 0,
             reordered: 0,
             rtcp: 0,
@@ -348,12 +363,18 @@ impl RtpLeg {
             marker: std::mem::take(&mut self.marker),
             repeated: false,
             flow: self.flows.len() - 1,
-            stream: self.streams.len() - 1,
+            stream: self.stream,
             body,
         };
         self.octets = self.octets.wrapping_add(body.len() as u32);
         let spacing = Nanos::from_millis(u64::from(self.script.ptime_ms));
-        match self.network.decide(spacing) {
+        let fate = self.network.decide(spacing);
+        // What is lost while a stream moves is missed by whoever listens where it was.
+        if !matches!(fate, Fate::Lost) || position == 0 {
+            self.sent_on = self.stream;
+        }
+        self.streams[self.sent_on].numbered(position);
+        match fate {
             Fate::Lost if position > 0 => {}
             Fate::Lost => self.pending.push(packet),
             Fate::Sent(delay) => {
@@ -416,7 +437,7 @@ impl RtpLeg {
         };
         report.append(&mut out.bytes);
         flow.finish(&mut shop.hosts, &mut out.bytes);
-        if let Some(count) = self.streams.last_mut() {
+        if let Some(count) = self.streams.get_mut(self.stream) {
             count.rtcp();
         }
         out.at = at;

@@ -57,6 +57,8 @@ pub struct FrameStream {
     scratch: Vec<Frame>,
     noise: Option<Noise>,
     ledger: Ledger,
+    /// The first frame's stamp.
+    began: Option<Nanos>,
     finished: VecDeque<CallExpected>,
     not_listed: u64,
     notices: Option<Vec<Notice>>,
@@ -98,6 +100,7 @@ impl FrameStream {
             scratch: Vec::new(),
             noise: noise.map(|plan| Noise::new(plan, start, Random::derive(mixed_seed, u64::MAX))),
             ledger: Ledger::default(),
+            began: None,
             finished: VecDeque::new(),
             not_listed: 0,
             notices: None,
@@ -138,6 +141,7 @@ impl FrameStream {
                 let before = out.bytes.len() as u32;
                 dress(&self.link, &mut out.bytes);
                 out.original_len = out.original_len + out.bytes.len() as u32 - before;
+                self.began.get_or_insert(out.at);
                 self.ledger.count(out);
                 return true;
             }
@@ -210,6 +214,9 @@ impl FrameStream {
         let Some(call) = &mut self.active[slot] else { return };
         let first = !call.has_begun();
         call.send(&mut self.shop, out, &mut self.scratch);
+        if first {
+            call.note_capture(*self.began.get_or_insert(out.at));
+        }
         if first && let Some(notices) = &mut self.notices {
             notices.push(Notice::Started(call.expected().clone()));
         }

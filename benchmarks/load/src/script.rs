@@ -53,6 +53,8 @@ pub(crate) struct Script {
     pub ptime_ms: u16,
     /// Changes of both sides' main legs so far, with moments of the capture clock.
     pub changes: [Vec<(Nanos, RtpChange)>; 2],
+    /// Re-INVITEs so far.
+    pub re_invites: Vec<Message>,
     sdp_sessions: [(u64, u64); 2],
 }
 
@@ -80,6 +82,7 @@ impl Script {
             codec: plan.codec,
             ptime_ms: plan.ptime_ms,
             changes: [Vec::new(), Vec::new()],
+            re_invites: Vec::new(),
             sdp_sessions: [0, 1].map(|_| (random.below(1 << 40), 1)),
             random,
             plan,
@@ -91,23 +94,46 @@ impl Script {
         Nanos::from_micros(self.random.between(8_000, 20_000))
     }
 
-    /// Sends a SIP message of `by` at `at`, past every hop that the tap sees, and its repetition.
-    pub fn say(&mut self, at: Nanos, by: Side, message: &Message) {
+    /// Sends a SIP message of `by` at `at`, past every hop that the tap sees, and its repetition;
+    /// returns when it passes the last one.
+    pub fn say(&mut self, at: Nanos, by: Side, message: &Message) -> Nanos {
+        let untagged = self.plan.tagless_callee.then(|| self.without_callees_tag(message));
+        let message = untagged.as_ref().unwrap_or(message);
         let [src, dst] = [by, by.other()].map(|side| self.plan.addresses[side.index()].sip);
         match self.plan.path {
-            SignallingPath::Direct => self.put(at, src, dst, message),
+            SignallingPath::Direct => {
+                self.put(at, src, dst, message);
+                at
+            }
             SignallingPath::BothSidesOfProxy => {
-                let proxy: SocketAddr =
-                    if src.is_ipv6() { PROXY_V6 } else { PROXY_V4 }.parse().expect("the proxy's address");
+                let proxy = self.proxy();
                 let [before, after] = proxied(message, proxy);
                 self.put(at, src, proxy, &before);
-                let forwarding = Nanos::from_micros(self.random.between(300, 1500));
-                self.put(at + forwarding, proxy, dst, &after);
+                let forwarded = at + Nanos::from_micros(self.random.between(300, 1500));
+                self.put(forwarded, proxy, dst, &after);
+                forwarded
             }
         }
     }
 
-    fn put(&mut self, at: Nanos, src: SocketAddr, dst: SocketAddr, message: &Message) {
+    /// The proxy's socket, of the parties' family.
+    pub fn proxy(&self) -> SocketAddr {
+        let text = if self.plan.addresses[0].sip.is_ipv6() { PROXY_V6 } else { PROXY_V4 };
+        text.parse().expect("the proxy's address")
+    }
+
+    /// As a callee of RFC 2543 and its peer write it.
+    fn without_callees_tag(&self, message: &Message) -> Message {
+        let mut message = message.clone();
+        let callers = self.dialog.tag(Side::Caller);
+        for party in [&mut message.from, &mut message.to] {
+            party.tag = party.tag.take().filter(|tag| tag == callers);
+        }
+        message
+    }
+
+    /// Sends a SIP message between two sockets, and its repetition.
+    pub fn put(&mut self, at: Nanos, src: SocketAddr, dst: SocketAddr, message: &Message) {
         let payload = message.render(self.plan.style);
         let class = FrameClass::Signalling;
         if let Some(span) = self.plan.repeat {
@@ -181,6 +207,7 @@ impl Script {
     fn forget_before(&mut self, cut: Nanos) {
         let expected = &mut self.expected;
         let cut = timestamp(cut);
+        // Of media that is seen earlier the stream of frames knows better.
         expected.begun_before_capture = true;
         (expected.dialled_number, expected.reached_number) = (None, None);
         if expected.answered_at.is_some_and(|at| at < cut) {
@@ -227,13 +254,14 @@ fn blank_expectation(plan: &CallPlan, index: u32, start: Nanos, call_id: &str) -
         begun_before_capture: false,
         ended_by: None,
         holds: Vec::new(),
+        dialogs: Vec::new(),
         sip_messages: 0,
         streams: Vec::new(),
     }
 }
 
 /// A message before and after a proxy that adds itself to `Via` and `Record-Route` (RFC 3261, 16.6).
-fn proxied(message: &Message, proxy: SocketAddr) -> [Message; 2] {
+pub(crate) fn proxied(message: &Message, proxy: SocketAddr) -> [Message; 2] {
     let ours = message.vias[0].rsplit("z9hG4bK").next().unwrap_or_default();
     let ours = ours.split(';').next().unwrap_or_default();
     let via = format!("SIP/2.0/UDP {proxy};branch=z9hG4bKp{ours}");

@@ -1,7 +1,9 @@
 //! Plays a plan's signalling into a script, by the phases of a call.
 
+mod hunt;
 mod media_line;
 mod mid_call;
+mod progress;
 mod set_up;
 mod tear_down;
 

@@ -161,6 +161,7 @@ pub(crate) fn reason_phrase(status: u16) -> &'static str {
         486 => "Busy Here",
         487 => "Request Terminated",
         488 => "Not Acceptable Here",
+        491 => "Request Pending",
         500 => "Server Internal Error",
         503 => "Service Unavailable",
         603 => "Decline",

@@ -13,6 +13,10 @@ pub(crate) struct StreamCount {
     lowest: u64,
     highest: u64,
     distinct: u64,
+    /// The last position that one of its packets was given, sent or lost.
+    last_numbered: Option<u64>,
+    /// Runs of positions that were given elsewhere while it was away: the first, and how many.
+    elsewhere: Vec<(u64, u64)>,
     last_source: Option<usize>,
     last_event: Option<u32>,
 }
@@ -25,8 +29,25 @@ impl StreamCount {
             lowest: u64::MAX,
             highest: 0,
             distinct: 0,
+            last_numbered: None,
+            elsewhere: Vec::new(),
             last_source: None,
             last_event: None,
+        }
+    }
+
+    /// Whether it is this stream.
+    pub fn is(&self, ssrc: &str, src: &str, dst: &str) -> bool {
+        let known = &self.expected;
+        (known.ssrc.as_str(), known.src.as_str(), known.dst.as_str()) == (ssrc, src, dst)
+    }
+
+    /// One of its packets is given a position, whatever the network does with it.
+    pub fn numbered(&mut self, position: u64) {
+        if let Some(last) = self.last_numbered.replace(position)
+            && position > last + 1
+        {
+            self.elsewhere.push((last + 1, position - last - 1));
         }
     }
 
@@ -75,7 +96,9 @@ impl StreamCount {
     /// The account, `None` when nothing was sent.
     pub fn finish(mut self) -> Option<StreamExpected> {
         if self.distinct > 0 {
-            self.expected.lost = self.highest - self.lowest + 1 - self.distinct;
+            let within = self.elsewhere.iter().filter(|(at, _)| (self.lowest..self.highest).contains(at));
+            self.expected.elsewhere = within.map(|(_, count)| count).sum();
+            self.expected.lost = self.highest - self.lowest + 1 - self.expected.elsewhere - self.distinct;
         }
         (self.expected.packets > 0).then_some(self.expected)
     }
@@ -92,9 +115,8 @@ mod tests {
     use super::*;
     use crate::expected::{Speaker, StreamKind};
 
-    #[test]
-    fn what_is_missing_late_and_repeated_is_told_apart() {
-        let mut count = StreamCount::new(StreamExpected {
+    fn blank() -> StreamExpected {
+        StreamExpected {
             speaker: Speaker::Caller,
             kind: StreamKind::Audio,
             ssrc: String::new(),
@@ -106,16 +128,35 @@ mod tests {
             digits: String::new(),
             packets: 0,
             lost: 0,
+            elsewhere: 0,
             duplicates: 0,
             reordered: 0,
             rtcp: 0,
             first_at: None,
             last_at: None,
-        });
+        }
+    }
+
+    #[test]
+    fn what_is_missing_late_and_repeated_is_told_apart() {
+        let mut count = StreamCount::new(blank());
         for (position, repeated) in [(10, false), (12, false), (11, false), (12, true), (15, false)] {
             count.packet(Nanos(1), position, repeated);
         }
         let stream = count.finish().unwrap();
         assert_eq!((stream.packets, stream.lost, stream.duplicates, stream.reordered), (5, 2, 1, 1));
+    }
+
+    #[test]
+    fn what_went_elsewhere_is_not_lost() {
+        let mut count = StreamCount::new(blank());
+        for position in [0, 1, 10, 11, 12, 20] {
+            count.numbered(position);
+            if position != 11 && position != 20 {
+                count.packet(Nanos(1), position, false);
+            }
+        }
+        let stream = count.finish().unwrap();
+        assert_eq!((stream.packets, stream.lost, stream.elsewhere), (4, 1, 8));
     }
 }

@@ -25,7 +25,8 @@ pub enum Command {
 /// How a replay is done.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Replay {
-    /// Capture files (pcap or pcapng; plain, gzip or zstd), in order; `-` is standard input.
+    /// Capture files (pcap or pcapng; plain, gzip or zstd), joined by their stamps; `-` is
+    /// standard input.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Folder for calls.jsonl and the recordings; it is made if it does not exist.

@@ -3,6 +3,7 @@
 mod recorder;
 mod rows;
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -44,11 +45,19 @@ pub fn run(args: &Replay) -> Result<(), ReplayError> {
     let summary = summarise(args)?;
     if args.json {
         let json = serde_json::to_string(&summary).map_err(|error| ReplayError(error.to_string()))?;
-        println!("{json}");
+        print(&format!("{json}\n"))?;
     } else {
-        print!("{}", summary.to_text());
+        print(&summary.to_text())?;
     }
     if summary.errors.is_empty() { Ok(()) } else { Err(ReplayError(summary.errors.join("\n"))) }
+}
+
+/// Prints the summary; whoever reads it may have gone, or its disk be full.
+fn print(text: &str) -> Result<(), ReplayError> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| ReplayError(format!("cannot print the summary on standard output: {error}")))
 }
 
 /// Replays. Faults on the way (a file that breaks off, a recording that cannot be written) are in

@@ -61,7 +61,7 @@ pub(crate) fn worker_config(format: Format, channels: Channels, keep: Keep) -> W
         Format::Wav => EncoderConfig::Wav { channels: layout },
     };
     let audio = AudioConfig { channels: layout, ..AudioConfig::default() };
-    WorkerConfig { audio, recording: RecordingConfig { encoder }, keep }
+    WorkerConfig { audio, recording: RecordingConfig { encoder }, keep, cpu_seconds: cpu::thread_seconds }
 }
 
 /// One worker per core, unless a number is asked for.

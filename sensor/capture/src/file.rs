@@ -16,6 +16,7 @@ use window::Window;
 
 mod chain;
 mod classic;
+mod held;
 mod input;
 mod interfaces;
 mod ng;

@@ -66,8 +66,9 @@ pub struct BindingTable {
 }
 
 impl BindingTable {
-    /// Adds a binding, or replaces the one of the same endpoint, call and dialog.
-    pub fn bind(&mut self, binding: Binding) {
+    /// Adds a binding, or replaces the one of the same endpoint, call and dialog; true when that had been
+    /// withdrawn.
+    pub fn bind(&mut self, binding: Binding) -> bool {
         let endpoints = self.of_call.entry(binding.call).or_default();
         if !endpoints.contains(&binding.endpoint) {
             endpoints.push(binding.endpoint);
@@ -84,9 +85,12 @@ impl BindingTable {
                     entry.claimed_by = None;
                 }
                 entry.binding = binding;
-                entry.until = None;
+                entry.until.take().is_some()
             }
-            None => entries.push(Entry { binding, until: None, claimed_by: None }),
+            None => {
+                entries.push(Entry { binding, until: None, claimed_by: None });
+                false
+            }
         }
     }
 

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 const MAX_DROPOUT: i32 = 3_000;
 /// How far behind the newest packet a late one is still told from a duplicate.
 const WINDOW: i32 = 128;
+/// A packet this long after the newest one is no late one, whatever its number.
+const REORDERED_WITHIN: Nanos = Nanos::from_secs(10);
 /// How many of the last packets are remembered to tell a mirror's copy from a repetition.
 const RECENT: usize = 8;
 /// Two identical datagrams without an IP identification, this close, are a mirror's copies.
@@ -59,6 +61,10 @@ pub struct Figures {
     seen: u128,
     /// Numbers expected before the last restart.
     expected_before: u64,
+    /// The first number that was seen elsewhere since the newest one here.
+    left_before: Option<SeqNumber>,
+    /// Numbers in the span that the sender gave to packets elsewhere while the stream was away.
+    elsewhere: u64,
     /// The number after a far-off packet: when it comes next, the numbering has restarted.
     restart_at: Option<SeqNumber>,
     /// The newest packet's RTP time and stamp, for the transit difference.
@@ -83,6 +89,8 @@ impl Figures {
             base: 0,
             seen: 0,
             expected_before: 0,
+            left_before: None,
+            elsewhere: 0,
             restart_at: None,
             transit: (RtpTime(0), at),
             jitter_scaled: 0.0,
@@ -94,6 +102,11 @@ impl Figures {
     /// The newest packet's sequence number.
     pub fn newest(&self) -> SeqNumber {
         SeqNumber(self.highest as u16)
+    }
+
+    /// The first packet's sequence number, since the numbering began anew.
+    pub fn first_sequence(&self) -> SeqNumber {
+        SeqNumber(self.base as u16)
     }
 
     /// The newest packet's RTP time.
@@ -111,13 +124,41 @@ impl Figures {
         if ahead >= 0 { moved(self.seen) & other.seen != 0 } else { self.seen & moved(other.seen) != 0 }
     }
 
+    /// How many numbers are missing before `sequence` if that comes next.
+    pub fn missing_before(&self, sequence: SeqNumber) -> u16 {
+        let ahead = i32::from(sequence.since(self.newest()));
+        if self.packets > 0 && (2..MAX_DROPOUT).contains(&ahead) { ahead as u16 - 1 } else { 0 }
+    }
+
+    /// Its sender has begun to number packets elsewhere, the first of them `first`.
+    pub fn note_left(&mut self, first: SeqNumber) {
+        if self.left_before.is_none_or(|left| left.since(self.newest()) <= 0) {
+            self.left_before = Some(first);
+        }
+    }
+
+    /// How many of the numbers missing before `sequence` were seen elsewhere or lost on the way back; what
+    /// was lost on the way there counts here.
+    pub fn gone_before(&self, sequence: SeqNumber) -> u16 {
+        let Some(left) = self.left_before else { return 0 };
+        let (first, missing) = (left.since(self.newest()), sequence.since(self.newest()));
+        if 0 < first && first < missing { (missing - first) as u16 } else { 0 }
+    }
+
+    /// The stream comes back with the next packet; so many numbers went elsewhere meanwhile and are not
+    /// lost.
+    pub fn handle_return(&mut self, elsewhere: u16) {
+        self.elsewhere += u64::from(elsewhere);
+        self.left_before = None;
+    }
+
     /// Sequence numbers that never came.
     pub fn lost(&self) -> u64 {
         if self.packets == 0 {
             return 0;
         }
         let expected = self.expected_before + (self.highest - self.base + 1) as u64;
-        expected.saturating_sub(self.packets - self.duplicates)
+        expected.saturating_sub(self.elsewhere + self.packets - self.duplicates)
     }
 
     /// Interarrival jitter in ms; `None` before the second packet.
@@ -138,7 +179,7 @@ impl Figures {
     ) -> Sequence {
         let sighting =
             Sighting { sequence, timestamp, ip_id, len: u16::try_from(len).unwrap_or(u16::MAX), at };
-        let place = self.place(sequence);
+        let place = self.place(at, sequence);
         if place == Sequence::Duplicate && self.is_copy(&sighting) {
             return Sequence::MirrorCopy;
         }
@@ -158,14 +199,15 @@ impl Figures {
     }
 
     /// Where a number stands, without counting it.
-    fn place(&self, sequence: SeqNumber) -> Sequence {
+    fn place(&self, at: Nanos, sequence: SeqNumber) -> Sequence {
         if self.packets == 0 {
             return Sequence::Newest;
         }
+        let is_anew = self.restart_at == Some(sequence) || at - self.transit.1 >= REORDERED_WITHIN;
         match i32::from(sequence.since(self.newest())) {
             0 => Sequence::Duplicate,
             ahead if ahead > 0 && ahead < MAX_DROPOUT => Sequence::Newest,
-            behind if behind < 0 && -behind < WINDOW => {
+            behind if behind < 0 && -behind < WINDOW && !is_anew => {
                 if self.seen >> -behind & 1 == 1 {
                     Sequence::Duplicate
                 } else {
@@ -212,6 +254,7 @@ impl Figures {
     fn begin(&mut self, sequence: SeqNumber) {
         self.highest = i64::from(sequence.0) + 65_536;
         self.base = self.highest;
+        self.left_before = None;
         self.seen = 1;
         self.restart_at = None;
     }
@@ -277,6 +320,31 @@ mod tests {
     fn a_restart_is_not_loss() {
         let figures = count([100, 101, 102, 40_000, 40_001, 40_002]);
         assert_eq!((figures.packets, figures.lost(), figures.duplicates), (6, 0, 0));
+    }
+
+    #[test]
+    fn what_went_elsewhere_is_not_lost() {
+        let mut home = count([1, 2, 4]);
+        assert_eq!(home.gone_before(SeqNumber(22)), 0);
+        home.note_left(SeqNumber(6));
+        home.note_left(SeqNumber(9));
+        assert_eq!((home.missing_before(SeqNumber(22)), home.gone_before(SeqNumber(22))), (17, 16));
+        assert_eq!(home.gone_before(SeqNumber(6)), 0);
+        home.handle_return(16);
+        home.handle_packet(Nanos::from_secs(2), SeqNumber(22), RtpTime(0), Some(99), 172, 8000);
+        assert_eq!((home.packets, home.lost()), (4, 2), "3 and 5");
+        home.note_left(SeqNumber(24));
+        assert_eq!(home.gone_before(SeqNumber(30)), 6);
+    }
+
+    #[test]
+    fn numbers_that_lie_behind_after_a_long_time_are_a_restart() {
+        let mut figures = count(1_000..1_010);
+        for seq in 950..960u16 {
+            let at = Nanos::from_secs(1_000) + Nanos::from_millis(20 * u64::from(seq));
+            figures.handle_packet(at, SeqNumber(seq), RtpTime(0), Some(seq), 172, 8000);
+        }
+        assert_eq!((figures.packets, figures.lost(), figures.reordered), (20, 0, 0));
     }
 
     #[test]

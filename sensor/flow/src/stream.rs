@@ -67,6 +67,8 @@ pub struct Stream {
     pub(crate) uses: FormatUses,
     /// When the pipeline was last told that media flows.
     pub(crate) reported_at: Nanos,
+    /// Its sender was sent elsewhere, or told to pause, and may be back with the next packet.
+    pub(crate) away: bool,
     /// Its call is over since then.
     pub(crate) call_ended: Option<Nanos>,
     /// A packet in sequence right behind another: what RTP does and other traffic does not.
@@ -87,6 +89,7 @@ impl Stream {
             clock_rate: 8_000,
             uses: FormatUses::default(),
             reported_at: Nanos::ZERO,
+            away: false,
             call_ended: None,
             in_sequence: 0,
         }

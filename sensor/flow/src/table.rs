@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
-use nightjar_wire::{Binding, CallKey, Endpoint, FlowKey, MediaKind, Nanos, RtpView};
+use nightjar_wire::{Binding, CallKey, Endpoint, FlowKey, MediaKind, Nanos, RtpView, SeqNumber};
 
 use crate::bindings::{BindingTable, Resolved};
 use crate::figures::Sequence;
@@ -12,6 +12,9 @@ use crate::stream::{Membership, Stream, StreamFacts, StreamKey};
 
 /// A stream on other ports goes on with the numbering of one that ended if so few are missing.
 const MOVED_WITHIN: i16 = 1_000;
+
+/// A stream that may have been away was so if it had been silent for this long.
+const AWAY_FOR: Nanos = Nanos::from_millis(300);
 
 /// How often a stream says that media flows.
 const REPORT_INTERVAL: Nanos = Nanos::from_secs(1);
@@ -44,6 +47,9 @@ pub enum Placement {
         opened: bool,
         /// Media flows, and that was not said for a second.
         active: bool,
+        /// The stream was away until now: of the numbers missing before this packet so many are lost,
+        /// right behind its last one, and the others went elsewhere.
+        returned: Option<u16>,
     },
     /// To a stream that nothing explains yet.
     Waiting {
@@ -133,6 +139,7 @@ impl FlowTable {
             self.by_key.remove(&key);
             return self.open(at, key, rtp, ip_id);
         }
+        let returned = self.note_return(id, at, rtp.sequence());
         let Some(stream) = self.streams.get_mut(&id) else { return Placement::TableFull };
         match count(stream, at, rtp, ip_id) {
             Sequence::MirrorCopy => Placement::MirrorCopy,
@@ -142,7 +149,8 @@ impl FlowTable {
                     if active {
                         stream.reported_at = at;
                     }
-                    Placement::Bound { stream: id, call: membership.call, opened: false, active }
+                    stream.away = false;
+                    Placement::Bound { stream: id, call: membership.call, opened: false, active, returned }
                 }
                 None => Placement::Waiting { stream: id, opened: false },
             },
@@ -178,6 +186,62 @@ impl FlowTable {
         self.bindings.resolve(key.flow, at).is_none_or(|found| Some(found.membership.call) != ended_call)
     }
 
+    /// A stream that a re-INVITE sent away comes back to its ports with the same SSRC: what its sender
+    /// numbered meanwhile went to other ports, seen here or not, and is not lost. The same holds for a
+    /// sender that was on hold and counted on.
+    fn note_return(&mut self, id: u32, at: Nanos, sequence: SeqNumber) -> Option<u16> {
+        let stream = &self.streams[&id];
+        let missing = stream.figures.missing_before(sequence);
+        if missing == 0 || stream.membership.is_none() || stream.copy_of.is_some() {
+            return None;
+        }
+        let seen = stream.figures.gone_before(sequence);
+        let was_away = stream.away && at - stream.figures.last_at >= AWAY_FOR;
+        let elsewhere = if seen == 0 && was_away { missing } else { seen };
+        if elsewhere == 0 {
+            return None;
+        }
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.figures.handle_return(elsewhere);
+        }
+        self.note_arrival(id, sequence);
+        Some(missing - elsewhere)
+    }
+
+    /// Streams of the same sender on other flows, a relay's other side left out.
+    fn siblings<'a>(&'a self, stream: &'a Stream, membership: Membership) -> impl Iterator<Item = u32> + 'a {
+        self.streams_of(membership.call)
+            .filter(move |other| {
+                other.id != stream.id
+                    && (other.key.ssrc, other.kind) == (stream.key.ssrc, stream.kind)
+                    && other.copy_of.is_none()
+                    && other.membership.is_some_and(|other| other.speaker == membership.speaker)
+            })
+            .map(|other| other.id)
+    }
+
+    /// A sender's packets come on this flow from `first` on: those on its others have been left.
+    fn note_arrival(&mut self, id: u32, first: SeqNumber) {
+        let Some(stream) = self.streams.get(&id).filter(|stream| stream.copy_of.is_none()) else { return };
+        let Some(membership) = stream.membership else { return };
+        let others: Vec<u32> = self.siblings(stream, membership).collect();
+        for other in others {
+            if let Some(other) = self.streams.get_mut(&other) {
+                other.figures.note_left(first);
+            }
+        }
+    }
+
+    /// The call's streams may have been away until now: a hold is over, or an earlier run of the sensor
+    /// has found them to be back.
+    pub fn handle_resume(&mut self, call: CallKey) {
+        for id in self.of_call.get(&call).into_iter().flatten() {
+            if let Some(stream) = self.streams.get_mut(id) {
+                stream.away = true;
+            }
+        }
+    }
+
     fn open(&mut self, at: Nanos, key: StreamKey, rtp: &RtpView<'_>, ip_id: Option<u16>) -> Placement {
         if self.streams.len() >= self.limits.streams {
             return Placement::TableFull;
@@ -192,7 +256,7 @@ impl FlowTable {
             Some(resolved) => {
                 let call = resolved.membership.call;
                 self.join(id, &resolved);
-                Placement::Bound { stream: id, call, opened: true, active: true }
+                Placement::Bound { stream: id, call, opened: true, active: true, returned: None }
             }
             None => {
                 self.wait(id, key.flow);
@@ -205,7 +269,9 @@ impl FlowTable {
     /// to the call take over its legs and formats. Returns both, in order of opening.
     pub fn bind(&mut self, binding: Binding) -> Rebound {
         let (call, endpoint) = (binding.call, binding.endpoint);
-        self.bindings.bind(binding);
+        if self.bindings.bind(binding) {
+            self.note_rebound(call, endpoint);
+        }
         let mut joined = Vec::new();
         for id in self.waiting.get(&endpoint).cloned().unwrap_or_default() {
             let Some(stream) = self.streams.get(&id) else { continue };
@@ -218,6 +284,15 @@ impl FlowTable {
         }
         joined.sort_unstable();
         Rebound { joined, changed: self.refresh(call, endpoint) }
+    }
+
+    /// The call's streams to and from an endpoint that it had left may come back.
+    fn note_rebound(&mut self, call: CallKey, endpoint: Endpoint) {
+        for id in self.of_call.get(&call).into_iter().flatten() {
+            let Some(stream) = self.streams.get_mut(id) else { continue };
+            let flow = stream.key.flow;
+            stream.away |= flow.destination() == endpoint || flow.source() == endpoint;
+        }
     }
 
     /// Streams of the call at the endpoint learn what has become known since they joined.
@@ -350,7 +425,9 @@ impl FlowTable {
         stream.kind = *kind;
         stream.set_formats(formats);
         (stream.copy_of, stream.continues) = (copy_of, continues);
+        let first = stream.figures.first_sequence();
         self.of_call.entry(membership.call).or_default().push(id);
+        self.note_arrival(id, first);
     }
 
     /// The stream that a joining one repeats (same SSRC and numbers by the same speaker on another

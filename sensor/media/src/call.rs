@@ -126,6 +126,14 @@ impl CallAudio {
         }
     }
 
+    /// The stream was away (its sender was sent to other ports, or on hold) and is back with the packet
+    /// that comes at `at`: of the numbers missing before it `lost` are a gap, right behind its last one.
+    pub fn note_return(&mut self, stream: u32, at: Nanos, lost: u16) {
+        if let Some(stream) = self.stream_mut(stream) {
+            stream.note_return(at, lost);
+        }
+    }
+
     /// Changes what becomes of a stream (it turned out to be a copy, for one), from the next frame
     /// on.
     pub fn set_use(&mut self, stream: u32, use_: StreamUse) {

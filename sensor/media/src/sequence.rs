@@ -74,6 +74,18 @@ impl SequenceWindow {
         (behind > 0 && behind <= MAX_DROPOUT).then_some(behind as u16)
     }
 
+    /// Whether a number would be [`Order::Ahead`].
+    pub(crate) fn is_ahead(&self, number: SeqNumber) -> bool {
+        self.highest.is_some_and(|(highest, _)| (1..=MAX_DROPOUT).contains(&number.since(highest)))
+    }
+
+    /// The sender is back with `number`; between it and what came before only `lost` packets count.
+    pub(crate) fn resume(&mut self, number: SeqNumber, lost: u16) -> i64 {
+        let sequence = self.restart(number) + i64::from(lost);
+        self.highest = Some((number, sequence));
+        sequence
+    }
+
     /// The sender began anew: `number` follows what came before. Returns its count.
     pub(crate) fn restart(&mut self, number: SeqNumber) -> i64 {
         let sequence = self.highest.map_or(0, |(_, count)| count + 1);
@@ -92,6 +104,16 @@ impl SequenceWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_was_away_has_lost_what_was_lost_when_it_left() {
+        let mut window = SequenceWindow::default();
+        window.observe(SeqNumber(10));
+        assert!(window.is_ahead(SeqNumber(200)) && !window.is_ahead(SeqNumber(10)));
+        assert_eq!(window.resume(SeqNumber(200), 2), 3);
+        assert_eq!(window.observe(SeqNumber(201)), Order::Ahead { sequence: 4, missing: 0 });
+        assert_eq!(window.observe(SeqNumber(199)), Order::Duplicate);
+    }
 
     #[test]
     fn order_survives_the_wrap() {

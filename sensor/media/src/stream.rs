@@ -20,6 +20,10 @@ const MAX_BACKWARDS: Nanos = Nanos::from_secs(1);
 /// A very old packet's RTP time lies behind the latest by less than this, in ticks: 3 minutes.
 const MAX_OLD_TICKS: i32 = 180 * 8000;
 
+/// Numbers of a time before still go on with the speech when its RTP time does, within this many
+/// ticks: 1 s.
+const MAX_GOES_ON_TICKS: i32 = 8000;
+
 /// Out of order, a packet lies within this of its neighbour, in samples: 1 s.
 const MAX_NEIGHBOUR: i64 = 8000;
 
@@ -49,6 +53,8 @@ pub(crate) struct AudioStream {
     latest_time: Option<(RtpTime, i64)>,
     /// The payload type of the latest packet of speech, to spare the search.
     known: Option<(u8, Codec)>,
+    /// When it is back after it was away, and how many packets it lost when it left.
+    returns: Option<(Nanos, u16)>,
     /// The latest arrival.
     latest: Nanos,
     /// What stamps lack since the clock jumped back.
@@ -78,9 +84,16 @@ impl AudioStream {
             events: EventTracker::default(),
             latest_time: None,
             known: None,
+            returns: None,
             latest: Nanos::ZERO,
             behind_clock: Nanos::ZERO,
         }
+    }
+
+    /// The numbers missing before the packet of this moment were given to packets elsewhere, but for
+    /// `lost`.
+    pub(crate) fn note_return(&mut self, at: Nanos, lost: u16) {
+        self.returns = Some((at, lost));
     }
 
     /// Changes what payload types stand for, from the next packet on.
@@ -175,7 +188,7 @@ impl AudioStream {
             self.counts.malformed += 1;
             return Fate::Discarded;
         };
-        let numbered = match self.number(&rtp) {
+        let numbered = match self.number(arrival, &rtp) {
             Ok(numbered) => numbered,
             Err(fate) => return fate,
         };
@@ -200,6 +213,8 @@ impl AudioStream {
                 Fate::Event
             }
             PayloadKind::ComfortNoise => Fate::ComfortNoise,
+            // An empty packet of a type that nobody knows holds a NAT open (RFC 6263, 4.6).
+            PayloadKind::Unknown if rtp.payload().is_empty() => Fate::Discarded,
             PayloadKind::Unknown => Fate::Undecodable,
         };
         self.queue.note_speechless(numbered.sequence, arrival);
@@ -219,8 +234,14 @@ impl AudioStream {
         kind
     }
 
-    fn number(&mut self, rtp: &RtpView<'_>) -> Result<Numbered, Fate> {
+    fn number(&mut self, arrival: Nanos, rtp: &RtpView<'_>) -> Result<Numbered, Fate> {
         let number = rtp.sequence();
+        if let Some((_, lost)) = self.returns.take_if(|(at, _)| arrival >= *at)
+            && self.window.is_ahead(number)
+        {
+            let sequence = self.window.resume(number, lost);
+            return Ok(Numbered { sequence, missing: Some(0), in_order: true });
+        }
         match self.window.observe(number) {
             Order::First { sequence } => Ok(Numbered { sequence, missing: Some(0), in_order: true }),
             Order::Ahead { sequence, missing } => {
@@ -228,15 +249,22 @@ impl AudioStream {
             }
             Order::Behind { sequence } => Ok(Numbered { sequence, missing: Some(0), in_order: false }),
             Order::Duplicate => Err(Fate::Duplicate),
-            Order::Stale => Err(Fate::Late),
-            Order::Wild => {
-                let behind = self.latest_time.map_or(0, |(latest, _)| latest.since(rtp.timestamp()));
+            // Digits that are numbered by themselves among the speech look like a sender that begins
+            // anew with each packet: the RTP time tells that it goes on.
+            Order::Stale if !(-MAX_GOES_ON_TICKS..0).contains(&self.behind(rtp)) => Err(Fate::Late),
+            Order::Stale | Order::Wild => {
+                let behind = self.behind(rtp);
                 if self.window.behind(number).is_some() && behind > 0 && behind < MAX_OLD_TICKS {
                     return Err(Fate::Late);
                 }
                 Ok(Numbered { sequence: self.window.restart(number), missing: None, in_order: true })
             }
         }
+    }
+
+    /// How far a packet's RTP time lies behind the latest speech; 0 when there was none.
+    fn behind(&self, rtp: &RtpView<'_>) -> i32 {
+        self.latest_time.map_or(0, |(latest, _)| latest.since(rtp.timestamp()))
     }
 
     /// RTP time counted on over wraps.

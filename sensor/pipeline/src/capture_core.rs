@@ -3,9 +3,9 @@
 //! the capture clock: the same frames give the same calls at any speed.
 
 use nightjar_capture::RawFrame;
-use nightjar_flow::{FlowTable, Limits, Placement, RtcpPlacement, Stream};
+use nightjar_flow::{FlowTable, Limits, Placement, RtcpPlacement};
 use nightjar_schema::{Call, EndCause};
-use nightjar_signal::{Directory, Output, SignalConfig};
+use nightjar_signal::{Directory, SignalConfig};
 use nightjar_wire::{
     CallKey, Endpoint, FlowKey, FrameError, MediaClass, Nanos, Network, Realm, RtpView, Transport, classify,
     decode_frame, decode_transport, looks_like_sip,
@@ -18,7 +18,8 @@ use crate::outage::Interrupted;
 use crate::preroll::{self, Evicted, Preroll};
 use crate::reassembly::{Outcome, Reassembly};
 use crate::recovery::Recovered;
-use crate::row;
+
+mod signalled;
 
 /// A step of the capture clock that no call explains (a clock set, files of different years): the
 /// time in it is not counted as waiting.
@@ -232,7 +233,10 @@ impl<O: CoreOutput> CaptureCore<O> {
         if now <= self.clock {
             return;
         }
-        if self.clock != Nanos::ZERO {
+        if self.clock == Nanos::ZERO {
+            // When the capture began tells which calls were on before it.
+            self.directory.handle_time(now);
+        } else {
             if now - self.clock > CLOCK_JUMP {
                 return self.jump(now);
             }
@@ -379,13 +383,16 @@ impl<O: CoreOutput> CaptureCore<O> {
             }
         };
         match self.flows.handle_rtp(at, FlowKey::new(src, dst), &rtp, datagram.ip_id) {
-            Placement::Bound { stream, call, opened, active } => {
+            Placement::Bound { stream, call, opened, active, returned } => {
                 if opened {
                     self.announce(stream);
                 }
+                if let Some(lost) = returned {
+                    self.output.event(at, CoreEvent::Returned { call, stream, at, lost });
+                }
                 if active {
                     self.directory.handle_media(at, call);
-                    self.set_due();
+                    self.drain_directory();
                 }
                 self.interrupted.handle_packet(stream, rtp.sequence());
                 let kept = self.output.media(call, stream, at, payload);
@@ -453,6 +460,7 @@ impl<O: CoreOutput> CaptureCore<O> {
                 let speaker = self.directory.unsignalled_speaker(call, flow);
                 self.flows.join_unsignalled(id, call, speaker);
                 self.joined(id);
+                self.drain_directory();
             }
         } else {
             let frames = self.preroll.release(id, |_, _, _| {});
@@ -460,117 +468,6 @@ impl<O: CoreOutput> CaptureCore<O> {
             self.ledger.ignore(Ignored::UnexplainedRtp, frames);
             self.flows.remove_waiting(id);
         }
-    }
-
-    /// A stream that waited belongs to a call now: what waited is appended first, with its own
-    /// stamps.
-    fn joined(&mut self, id: u32) {
-        self.announce(id);
-        let Some(call) = self.flows.stream(id).and_then(|stream| stream.membership).map(|m| m.call) else {
-            return;
-        };
-        let (output, ledger) = (&mut self.output, &mut self.ledger);
-        let released =
-            self.preroll.release(id, |at, bytes, frames| match output.media(call, id, at, bytes) {
-                Kept::Yes => ledger.recorded += frames,
-                Kept::NoRoom => ledger.drop(Dropped::JournalFull, frames),
-            });
-        self.ledger.held -= released;
-        self.directory.handle_media(self.clock, call);
-    }
-
-    /// Tells the worker of a stream.
-    fn announce(&mut self, id: u32) {
-        let Some(stream) = self.flows.stream(id) else { return };
-        let Some(membership) = stream.membership else { return };
-        let event = CoreEvent::Stream {
-            call: membership.call,
-            stream: id,
-            flow: stream.key.flow,
-            dialog: membership.dialog,
-            speaker: membership.speaker,
-            receiver: membership.receiver,
-            ssrc: stream.key.ssrc,
-            kind: stream.kind,
-            formats: stream.formats.clone(),
-            copy_of: stream.copy_of,
-            continues: stream.continues,
-        };
-        self.output.event(self.clock, event);
-    }
-
-    /// Does what signalling has decided.
-    fn drain_directory(&mut self) {
-        while let Some(output) = self.directory.poll_output() {
-            self.handle_output(output);
-        }
-        self.set_due();
-    }
-
-    fn handle_output(&mut self, output: Output) {
-        match output {
-            Output::Opened { call, id, at } => {
-                let answered = self
-                    .directory
-                    .row(call)
-                    .is_some_and(|row| row.begun_before_capture || row.answered_at.is_some());
-                self.output.event(at, CoreEvent::Opened { call, id, at, answered });
-                self.tell_changed(at, call);
-            }
-            Output::Bind(binding) => {
-                let rebound = self.flows.bind(binding);
-                rebound.changed.into_iter().for_each(|id| self.announce(id));
-                rebound.joined.into_iter().for_each(|id| self.joined(id));
-            }
-            Output::Unbind { call, dialog, endpoint, until } => {
-                self.flows.unbind(call, dialog, endpoint, until);
-            }
-            Output::Answered { call, dialog, at } => {
-                self.output.event(at, CoreEvent::Answered { call, dialog, at });
-                self.tell_changed(at, call);
-            }
-            Output::Changed { call, at } => self.tell_changed(at, call),
-            Output::Ended { call, at, cause, last_sign } => {
-                // Nobody hung up: what was last seen or heard ends the recording, not the timer, and
-                // not the end of a capture that went on without the call.
-                let hung_up = matches!(cause, EndCause::Bye | EndCause::Cancel | EndCause::Rejected);
-                let heard = self.flows.streams_of(call).map(|stream| stream.figures.last_at).max();
-                let ends_at = if hung_up { at } else { heard.map_or(last_sign, |at| at.max(last_sign)) };
-                self.flows.end_call(call, at);
-                self.output.event(at, CoreEvent::Ended { call, at: ends_at });
-                self.tell_changed(at, call);
-            }
-            Output::Closed { call, row } => self.close(call, row),
-            Output::Adopted { call, dialog, flows, .. } => {
-                for adopted in flows {
-                    let relabelled = self.flows.relabel(call, adopted.flow, dialog, adopted.speaker);
-                    relabelled.into_iter().for_each(|id| self.announce(id));
-                }
-            }
-        }
-    }
-
-    /// Says what is new about a call: to whoever watches, and to the journal for a later start.
-    fn tell_changed(&mut self, at: Nanos, call: CallKey) {
-        if self.config.snapshots == Snapshots::OnChange
-            && let Some(state) = self.directory.snapshot(call)
-        {
-            self.output.event(at, CoreEvent::Snapshot { call, state });
-        }
-        let (output, directory) = (&mut self.output, &self.directory);
-        output.changed(at, &mut || directory.row(call));
-    }
-
-    fn close(&mut self, call: CallKey, mut row: Box<Call>) {
-        let streams: Vec<Stream> = self.flows.close_call(call);
-        row::add_streams(&mut row, &streams);
-        for (entry, stream) in row.streams.iter_mut().zip(&streams) {
-            entry.lost_ours = self.interrupted.take(stream.id).min(entry.lost);
-        }
-        let ids = streams.iter().map(|stream| stream.id).collect();
-        let order = self.closed;
-        self.closed += 1;
-        self.output.event(self.clock, CoreEvent::Closed { call, order, row, streams: ids });
     }
 }
 

@@ -87,10 +87,23 @@ pub enum CoreEvent {
         /// When capturing began again.
         to: Nanos,
     },
-    /// What an earlier run left of the call is too little to go on with it.
+    /// What an earlier run left of the call is too little to go on with it; or it turned out to be the
+    /// signalling of another one.
     Abandoned {
         /// The call.
         call: CallKey,
+    },
+    /// A stream that was away is back with its next packet: most of the numbers missing before that went
+    /// elsewhere.
+    Returned {
+        /// The call.
+        call: CallKey,
+        /// The stream.
+        stream: u32,
+        /// The packet's stamp.
+        at: Nanos,
+        /// How many are lost, right behind the last packet.
+        lost: u16,
     },
 }
 
@@ -105,7 +118,8 @@ impl CoreEvent {
             | CoreEvent::Snapshot { call, .. }
             | CoreEvent::Closed { call, .. }
             | CoreEvent::Outage { call, .. }
-            | CoreEvent::Abandoned { call } => *call,
+            | CoreEvent::Abandoned { call }
+            | CoreEvent::Returned { call, .. } => *call,
         }
     }
 }

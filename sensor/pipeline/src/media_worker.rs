@@ -1,7 +1,6 @@
 //! The media worker: reads its lanes, mixes and encodes the calls that it owns, and finishes them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Instant;
 
 use nightjar_journal::{Record, RecordKind, SpooledCall};
 use nightjar_media::{
@@ -35,6 +34,8 @@ pub struct WorkerConfig {
     pub recording: RecordingConfig,
     /// What is kept.
     pub keep: Keep,
+    /// CPU seconds of the calling thread so far: a wall clock would count what other threads take.
+    pub cpu_seconds: fn() -> f64,
 }
 
 /// A call that is done.
@@ -84,7 +85,7 @@ pub struct MediaWorker<T> {
     block: Option<u64>,
     /// The latest watermark.
     clock: Nanos,
-    /// Wall time spent encoding, for the figures.
+    /// CPU time spent encoding, for the figures.
     encode_seconds: f64,
 }
 
@@ -212,7 +213,8 @@ impl<T: RecordingTarget> MediaWorker<T> {
             // Nothing after the end belongs to the recording.
             let until = call.ends_at.map_or(watermark.at, |end| end.min(watermark.at));
             let (target, seconds) = (&mut self.target, &mut self.encode_seconds);
-            let mut sink = Encoding { recorder: &mut call.recorder, target, seconds };
+            let clock = self.config.cpu_seconds;
+            let mut sink = Encoding { recorder: &mut call.recorder, target, seconds, clock };
             call.audio.advance(until, &mut sink);
         }
     }
@@ -239,6 +241,11 @@ impl<T: RecordingTarget> MediaWorker<T> {
                 }
             }
             CoreEvent::Abandoned { call } => self.abandon(call),
+            CoreEvent::Returned { call, stream, at, lost } => {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.audio.note_return(stream, at, lost);
+                }
+            }
             CoreEvent::Snapshot { .. } => {}
         }
     }
@@ -300,7 +307,8 @@ impl<T: RecordingTarget> MediaWorker<T> {
         }
         let end = call.ends_at.unwrap_or(self.clock);
         let (target, seconds) = (&mut self.target, &mut self.encode_seconds);
-        let mut sink = Encoding { recorder: &mut call.recorder, target, seconds };
+        let clock = self.config.cpu_seconds;
+        let mut sink = Encoding { recorder: &mut call.recorder, target, seconds, clock };
         let summary = call.audio.finish(end, &mut sink);
         self.count(&call, &summary);
         row::add_audio(&mut row, &summary, streams);
@@ -313,7 +321,8 @@ impl<T: RecordingTarget> MediaWorker<T> {
         let Some(mut call) = self.calls.remove(&key) else { return };
         self.owner.retain(|_, owner| *owner != key);
         let (target, seconds) = (&mut self.target, &mut self.encode_seconds);
-        let mut sink = Encoding { recorder: &mut call.recorder, target, seconds };
+        let clock = self.config.cpu_seconds;
+        let mut sink = Encoding { recorder: &mut call.recorder, target, seconds, clock };
         let summary = call.audio.finish(self.clock, &mut sink);
         self.count(&call, &summary);
         self.target.discard(call.recorder.call());
@@ -344,6 +353,7 @@ struct Encoding<'a, T> {
     recorder: &'a mut Recorder,
     target: &'a mut T,
     seconds: &'a mut f64,
+    clock: fn() -> f64,
 }
 
 /// Every so many frames one is timed and stands for all: the clock costs as much as a WAV frame.
@@ -354,8 +364,8 @@ impl<T: RecordingTarget> FrameSink for Encoding<'_, T> {
         if !(frame.position / FRAME_SAMPLES as u64).is_multiple_of(TIMED) {
             return self.recorder.frame(frame, self.target);
         }
-        let started = Instant::now();
+        let started = (self.clock)();
         self.recorder.frame(frame, self.target);
-        *self.seconds += started.elapsed().as_secs_f64() * TIMED as f64;
+        *self.seconds += ((self.clock)() - started) * TIMED as f64;
     }
 }

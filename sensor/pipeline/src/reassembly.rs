@@ -1,6 +1,6 @@
 //! IP fragments to whole datagrams (RFC 791, 3.2; RFC 8200, 4.5), bounded in number, size and time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
 use nightjar_wire::{Fragment, Nanos, Realm};
@@ -11,6 +11,10 @@ const MAX_DATAGRAMS: usize = 1_024;
 const MAX_FRAGMENTS: usize = 64;
 /// How long the first fragment waits for the others.
 const TIMEOUT: Nanos = Nanos::from_secs(5);
+/// Datagrams made whole whose fragments are still known again.
+const MAX_DONE: usize = 256;
+/// A mirror's copy comes within this time of its original; identifications are used again later.
+const COPY_SPAN: Nanos = Nanos::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -29,6 +33,8 @@ struct Partial {
     parts: Vec<(u16, Vec<u8>)>,
     /// Known once the last fragment has come.
     total: Option<usize>,
+    /// A part came twice: a mirror's copy is under way, whose other parts may come later.
+    copied: bool,
 }
 
 /// What a fragment did.
@@ -49,10 +55,22 @@ pub enum Outcome {
     Rejected(u64),
 }
 
-/// Datagrams that are not whole yet.
+/// A datagram that has been made whole while its copy was coming: the rest of the copy, of which
+/// no datagram can be made, is still to come.
+#[derive(Debug)]
+struct Done {
+    key: Key,
+    at: Nanos,
+    /// Offset and bytes of what it came in.
+    parts: Vec<(u16, Vec<u8>)>,
+}
+
+/// Datagrams that are not whole yet, and the last that were made whole amid their copies.
 #[derive(Debug, Default)]
 pub struct Reassembly {
     partial: HashMap<Key, Partial>,
+    /// Newest first.
+    done: VecDeque<Done>,
 }
 
 impl Reassembly {
@@ -66,20 +84,27 @@ impl Reassembly {
         fragment: &Fragment<'_>,
     ) -> Outcome {
         let key = Key { realm, src, dst, id: fragment.id, protocol: fragment.protocol };
-        if !self.partial.contains_key(&key) && self.partial.len() >= MAX_DATAGRAMS {
-            return Outcome::Rejected(1);
+        if !self.partial.contains_key(&key) {
+            if self.is_copy(at, &key, fragment) {
+                return Outcome::Copy;
+            }
+            if self.partial.len() >= MAX_DATAGRAMS {
+                return Outcome::Rejected(1);
+            }
         }
         let partial = self.partial.entry(key).or_insert_with(|| Partial {
             since: at,
             frames: 0,
             parts: Vec::new(),
             total: None,
+            copied: false,
         });
         partial.frames += 1;
         match partial.add(fragment) {
             Added::New => {}
             Added::Repeated => {
                 partial.frames -= 1;
+                partial.copied = true;
                 return Outcome::Copy;
             }
             Added::Contradiction => {
@@ -91,11 +116,22 @@ impl Reassembly {
         match partial.whole() {
             Some(payload) => {
                 let frames = partial.frames;
-                self.partial.remove(&key);
+                if let Some(whole) = self.partial.remove(&key).filter(|whole| whole.copied) {
+                    self.done.truncate(MAX_DONE);
+                    self.done.push_front(Done { key, at, parts: whole.parts });
+                }
                 Outcome::Whole { payload, frames }
             }
             None => Outcome::Held,
         }
+    }
+
+    /// Whether a fragment repeats one of a datagram that has just been made whole.
+    fn is_copy(&self, at: Nanos, key: &Key, fragment: &Fragment<'_>) -> bool {
+        let recent = self.done.iter().take_while(|done| at <= done.at + COPY_SPAN);
+        recent.filter(|done| done.key == *key).any(|done| {
+            done.parts.iter().any(|(offset, part)| *offset == fragment.offset && part == fragment.payload)
+        })
     }
 
     /// When the oldest datagram is given up; `None` while there is none.
@@ -177,6 +213,24 @@ mod tests {
         let whole = Outcome::Whole { payload: b"0123456789abcdefend".to_vec(), frames: 3 };
         assert_eq!(handle(&mut table, 0, 1, 8, true, b"89abcdef"), whole);
         assert_eq!(table.next_time(), None);
+    }
+
+    #[test]
+    fn copies_of_a_whole_datagrams_fragments_are_known_and_wait_for_nothing() {
+        let mut table = Reassembly::default();
+        assert_eq!(handle(&mut table, 0, 1, 0, true, b"01234567"), Outcome::Held);
+        assert_eq!(handle(&mut table, 0, 1, 0, true, b"01234567"), Outcome::Copy);
+        let whole = Outcome::Whole { payload: b"01234567end".to_vec(), frames: 2 };
+        assert_eq!(handle(&mut table, 0, 1, 8, false, b"end"), whole);
+        assert_eq!(handle(&mut table, 0, 1, 8, false, b"end"), Outcome::Copy);
+        assert_eq!(table.next_time(), None);
+        // The same identification later, or with other bytes, is another datagram's.
+        assert_eq!(handle(&mut table, 0, 1, 8, false, b"End"), Outcome::Held);
+        assert_eq!(
+            handle(&mut table, 1, 1, 0, true, b"01234567"),
+            Outcome::Whole { payload: b"01234567End".to_vec(), frames: 2 }
+        );
+        assert_eq!(handle(&mut table, 9, 1, 8, false, b"end"), Outcome::Held);
     }
 
     #[test]

@@ -278,7 +278,11 @@ impl Recorder {
             let part = Part { call: self.call, container, reserve, bytes: &self.bytes };
             match target.append(&part) {
                 Ok(()) => self.appended = true,
-                Err(error) => self.error = Some(error),
+                Err(error) => {
+                    // A part of a recording is of no use, and takes room that others need.
+                    target.discard(self.call);
+                    self.error = Some(error);
+                }
             }
         }
         self.bytes.clear();

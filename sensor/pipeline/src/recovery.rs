@@ -176,6 +176,7 @@ impl Recovered {
                 });
             }
             CoreEvent::Outage { call, .. } => self.interrupted.handle_outage(*call, flows),
+            CoreEvent::Returned { call, .. } => flows.handle_resume(*call),
             CoreEvent::Opened { .. } | CoreEvent::Answered { .. } => {}
         }
     }

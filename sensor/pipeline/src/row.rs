@@ -2,7 +2,9 @@
 
 use nightjar_flow::{FormatUse, Stream};
 use nightjar_media::AudioSummary;
-use nightjar_schema::{Call, CallEvent, CallEventKind, Gap, GapCause, StreamFormat, StreamUse, Timestamp};
+use nightjar_schema::{
+    Call, CallEvent, CallEventKind, EndCause, Gap, GapCause, StreamFormat, StreamUse, Timestamp,
+};
 use nightjar_wire::{Basis, MediaKind, Nanos};
 
 /// The longest packet time there is, and some jitter.
@@ -20,6 +22,7 @@ pub(crate) fn add_streams(row: &mut Call, streams: &[Stream]) {
     add_events(row, streams);
     add_marks(row);
     begin_with_media(row);
+    end_with_media(row);
 }
 
 fn stream_row(stream: &Stream) -> nightjar_schema::Stream {
@@ -110,6 +113,27 @@ fn begin_with_media(row: &mut Call) {
         && let Some(first) = row.streams.iter().map(|stream| stream.started_at).min()
     {
         row.started_at = row.started_at.min(first);
+    }
+}
+
+/// Nobody hung up: the call went on as long as its media did, of which signalling was told once a
+/// second only. Stamps of a clock that jumped tell nothing.
+fn end_with_media(row: &mut Call) {
+    let timed_out = row
+        .end
+        .as_ref()
+        .is_some_and(|end| matches!(end.cause, EndCause::MediaTimeout | EndCause::SessionTimer));
+    let jumped = row.marks.iter().any(|mark| mark == "clock_jump");
+    let last = row.streams.iter().map(|stream| stream.ended_at).max();
+    let (Some(end), Some(last)) = (row.ended_at, last) else { return };
+    if !timed_out || jumped || last <= end {
+        return;
+    }
+    row.ended_at = Some(last);
+    let left = row.legs.iter_mut().map(|leg| &mut leg.left_at);
+    let ended = row.dialogs.iter_mut().map(|dialog| &mut dialog.ended_at);
+    for at in left.chain(ended).filter(|at| **at == Some(end)) {
+        *at = Some(last);
     }
 }
 

@@ -423,7 +423,9 @@ pub struct Call {
     /// What ended it.
     #[serde(default)]
     pub end: Option<End>,
-    /// It was on before the capture began.
+    /// Its beginning is missing here: it was on when the capture began. Of a call without signalling
+    /// that is so when its media was there within the capture's first two seconds; of a signalled one
+    /// when it is first known from the middle of its dialog, unless its media was seen to begin later.
     pub begun_before_capture: bool,
     /// What the rules said.
     pub decision: Decision,

@@ -114,7 +114,10 @@ pub(crate) struct Call {
     /// The last media or signalling, by its stamp.
     pub(crate) last_sign: Nanos,
     pub(crate) ending: Option<Ending>,
+    /// It was on when the capture began, or is first known from the middle of its dialog.
     pub(crate) begun_before_capture: bool,
+    /// The INVITE that made it was not seen.
+    pub(crate) beginning_unseen: bool,
     pub(crate) clock_jumped: bool,
     pub(crate) happenings: Vec<Happening>,
     /// What was seen before there was signalling.
@@ -183,6 +186,7 @@ impl Call {
             last_sign: arrival.at,
             ending: None,
             begun_before_capture: !fresh,
+            beginning_unseen: !fresh,
             clock_jumped: false,
             happenings: Vec::new(),
             flows: Vec::new(),
@@ -218,8 +222,7 @@ impl Call {
         if callee_tag.is_empty() {
             return fallback;
         }
-        let tagged = |dialog: &Dialog| dialog.callee_tag.as_deref() == Some(callee_tag);
-        if let Some(known) = self.dialogs.iter().position(tagged) {
+        if let Some(known) = self.dialogs.iter().position(|dialog| dialog.is_tagged(callee_tag)) {
             return known;
         }
         if let Some(open) = self.dialogs.iter_mut().position(|dialog| dialog.callee_tag.is_none()) {
@@ -251,6 +254,13 @@ impl Call {
         }
     }
 
+    /// It was first seen in mid-dialog and its media was not seen yet: it may turn out to be what an open
+    /// call without signalling lacks.
+    pub(crate) fn is_tentative(&self) -> bool {
+        let unheard = self.clocks.media.is_none() && self.ending.is_none();
+        self.beginning_unseen && self.protocol != Protocol::None && unheard
+    }
+
     /// The answer, as it is told; one that was before the capture is not.
     pub(crate) fn answer(&self) -> Option<Output> {
         let (dialog, at) = (self.answered_by?, self.answered_at?);
@@ -262,6 +272,13 @@ impl Call {
         let lost = self.answered_by.is_some() && !self.dialogs[dialog].confirmed;
         let live = self.dialogs[dialog].live() && self.ending.is_none() && !lost;
         self.rebind_if(dialog, at, live, fx);
+    }
+
+    /// The same of every dialog.
+    pub(crate) fn rebind_all(&mut self, at: Nanos, fx: &mut Effects<'_>) {
+        for dialog in 0..self.dialogs.len() {
+            self.rebind(dialog, at, fx);
+        }
     }
 
     fn rebind_if(&mut self, dialog: usize, at: Nanos, live: bool, fx: &mut Effects<'_>) {

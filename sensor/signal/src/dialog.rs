@@ -126,6 +126,11 @@ impl Dialog {
         self.latest[side.index()].is_some_and(|latest| latest > cseq)
     }
 
+    /// Its called side's tag is this one.
+    pub(crate) fn is_tagged(&self, tag: &[u8]) -> bool {
+        !tag.is_empty() && self.callee_tag.as_deref() == Some(tag)
+    }
+
     /// It is still going on.
     pub(crate) fn live(&self) -> bool {
         self.ended_at.is_none()

@@ -21,7 +21,8 @@ const CLOCK_JUMP: Nanos = Nanos::from_secs(24 * 3600);
 
 /// Dialogs become calls here, calls become bindings. Pure: it runs on the stamps that it is given.
 ///
-/// Feed it in the order of stamps with the `handle_*` methods, and drain
+/// The first stamp that it hears of is the capture's beginning: media without signalling that is there
+/// right from then on was running before. Feed it in the order of stamps with the `handle_*` methods, and drain
 /// [`poll_output`](Directory::poll_output) after each. A stamp that goes back is taken as it is
 /// for records; time-outs run on the highest stamp so far. The same calls of `handle_*` give the
 /// same outputs; how often [`handle_time`](Directory::handle_time) is called does not matter.
@@ -29,15 +30,17 @@ pub struct Directory {
     pub(crate) config: SignalConfig,
     /// The highest stamp so far.
     pub(crate) now: Nanos,
+    /// The first stamp, or the first one behind a jump of the clock.
+    began: Option<Nanos>,
     pub(crate) next_key: CallKey,
     pub(crate) calls: BTreeMap<CallKey, Call>,
     /// When to look at which call's time-outs.
     schedule: BTreeSet<(Nanos, CallKey)>,
-    names: Names,
+    pub(crate) names: Names,
     media_only: MediaOnly,
     closed: ClosedCalls,
     pub(crate) outputs: VecDeque<Output>,
-    statistics: Statistics,
+    pub(crate) statistics: Statistics,
     /// Restored calls with their snapshot's clock, until the first stamp tells how long they slept.
     pub(crate) asleep: Vec<(CallKey, Nanos)>,
 }
@@ -48,6 +51,7 @@ impl Directory {
         Directory {
             config,
             now: Nanos::ZERO,
+            began: None,
             next_key: CallKey(0),
             calls: BTreeMap::new(),
             schedule: BTreeSet::new(),
@@ -110,24 +114,39 @@ impl Directory {
         if let Some(known) = self.calls.get_mut(&call)
             && known.ending.is_none()
         {
+            let news = known.is_tentative();
             known.clocks.media = Some(self.now);
             known.sign(at);
+            if news {
+                known.changed = true;
+                let Directory { outputs, statistics, .. } = self;
+                known.tell_change(at, &mut Effects { outputs, statistics });
+            }
             self.settle(call);
         }
     }
 
     /// Media that no binding explains and the rules want; `at` is the flow's first packet. Opens
-    /// a call without signalling, or joins the one that the flow belongs to.
+    /// a call without signalling, or joins the one that the flow belongs to. A call whose
+    /// descriptions hide behind NATs takes it by its hosts; the binding is then told.
     pub fn handle_unsignalled(&mut self, at: Nanos, flow: FlowKey, ssrc: u32) -> CallKey {
         self.handle_time(at);
+        if self.media_only.find(flow).is_none()
+            && let Some(call) = self.find_behind_nat(at, flow)
+        {
+            return call;
+        }
         let key = self.media_only.find(flow).unwrap_or_else(|| {
             let key = self.free_key();
             self.calls.insert(key, Call::unsignalled(key, at, self.now, flow, &self.config));
             self.statistics.opened_unsignalled += 1;
             key
         });
-        let Directory { calls, outputs, statistics, media_only, now, .. } = self;
+        let Directory { calls, outputs, statistics, media_only, now, began, .. } = self;
         if let Some(call) = calls.get_mut(&key) {
+            if call.protocol == Protocol::None {
+                call.began_with(at, began.unwrap_or(at));
+            }
             call.announce(&mut Effects { outputs, statistics });
             call.clocks.media = Some(*now);
             call.sign(at);
@@ -150,6 +169,7 @@ impl Directory {
         if now < self.now {
             return;
         }
+        self.began.get_or_insert(now);
         self.wake(now);
         self.leave_out_jump(now);
         while let Some(&(at, key)) = self.schedule.first()
@@ -222,15 +242,25 @@ impl Directory {
         Some(self.explain(key, arrival))
     }
 
-    /// A call that nobody was told of yet may be what an open call without signalling lacks: then
-    /// that one goes on, with this one's signalling.
+    /// True for a call that was first seen in mid-dialog while its media was not seen yet: it may still
+    /// be [`Output::Merged`].
+    pub fn is_tentative(&self, call: CallKey) -> bool {
+        self.calls.get(&call).is_some_and(Call::is_tentative)
+    }
+
+    /// A call that nobody was told of yet, or that was first seen in mid-dialog and is silent so far, may
+    /// be what an open call without signalling lacks: then that one goes on, with this one's signalling.
     fn explain(&mut self, key: CallKey, arrival: &Arrival<'_>) -> CallKey {
-        if self.calls.get(&key).is_none_or(|call| call.announced) {
+        let Some(own) = self.calls.get(&key) else { return key };
+        let announced = own.announced;
+        if announced && !(own.is_tentative() && arrival.session.is_some()) {
             return key;
         }
         let calls = &self.calls;
         let last_media = |key| calls.get(&key).and_then(|call: &Call| call.clocks.media);
-        let Some(explained) = self.media_only.explained_by(arrival, last_media) else { return key };
+        let Some(explained) = self.media_only.explained_by(arrival, announced, last_media) else {
+            return key;
+        };
         let (Some(mut call), Some(media_only)) = (self.calls.remove(&key), self.calls.remove(&explained))
         else {
             return key;
@@ -239,6 +269,12 @@ impl Directory {
             self.schedule.remove(&(at, key));
         }
         self.names.remove(&call);
+        let Directory { outputs, statistics, .. } = self;
+        if announced {
+            call.unbind(arrival.at, &mut Effects { outputs, statistics });
+            outputs.push_back(Output::Merged { call: key, into: explained, at: arrival.at });
+            statistics.merged += 1;
+        }
         let flows = call.take_over(media_only, arrival);
         let answer = call.answer();
         self.media_only.adopted(&call);
@@ -247,6 +283,10 @@ impl Directory {
         self.statistics.adopted += 1;
         self.outputs.push_back(Output::Adopted { call: explained, at: arrival.at, dialog: 0, flows });
         self.outputs.extend(answer);
+        if announced && let Some(call) = self.calls.get_mut(&explained) {
+            let Directory { outputs, statistics, .. } = self;
+            call.rebind_all(arrival.at, &mut Effects { outputs, statistics });
+        }
         explained
     }
 
@@ -338,6 +378,7 @@ impl Directory {
             return;
         }
         self.statistics.clock_jumps += 1;
+        self.began = Some(now);
         for call in self.calls.values_mut().filter(|call| call.clocks.media.is_none()) {
             call.shift_clocks(step);
             call.clock_jumped = true;

@@ -5,6 +5,7 @@
 //! every table has a limit.
 
 mod arrival;
+mod behind_nat;
 mod body;
 mod call;
 mod config;

@@ -1,4 +1,7 @@
 //! Calls without signalling: which flows belong together, and which call a description explains.
+//!
+//! Signalling that is silent so far joins the media that it explains, told of or not. Two calls that have
+//! media each stay two, also when a description later names both of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -16,9 +19,13 @@ use crate::parties::Parties;
 use crate::sdp::SessionDescription;
 use crate::timers::Clocks;
 
-/// How recent the media must be for an INVITE outside of every dialog to explain it: the next
-/// call on the same ports is another call.
+/// How recent the media must be for an INVITE outside of every dialog, or for a call that was told of
+/// already, to explain it.
 const FLOWING: Nanos = Nanos::from_secs(2);
+
+/// Media whose first packet comes so soon after the capture's first frame was running before it: as
+/// long as media waits for its signalling, and longer than a talker's pauses.
+const RUNNING_WITHIN: Nanos = Nanos::from_secs(2);
 
 /// Where calls without signalling are found again.
 #[derive(Default)]
@@ -113,6 +120,7 @@ impl MediaOnly {
     pub(crate) fn explained_by(
         &self,
         arrival: &Arrival<'_>,
+        announced: bool,
         last_media: impl Fn(CallKey) -> Option<Nanos>,
     ) -> Option<CallKey> {
         let realm = arrival.src.realm;
@@ -127,7 +135,8 @@ impl MediaOnly {
             // Two are too many already.
             calls.extend(self.endpoints.range(all).map(|(_, call)| *call).take(2));
         }
-        if arrival.is_fresh_invite() {
+        // The next call on the same ports is another call.
+        if announced || arrival.is_fresh_invite() {
             calls.retain(|call| last_media(*call).is_some_and(|last| arrival.now - last <= FLOWING));
         }
         only(&calls)
@@ -182,7 +191,8 @@ impl Call {
             cancel_reason: None,
             last_sign: at,
             ending: None,
-            begun_before_capture: true,
+            begun_before_capture: false,
+            beginning_unseen: true,
             clock_jumped: false,
             happenings: Vec::new(),
             flows: Vec::new(),
@@ -192,6 +202,12 @@ impl Call {
             changed: false,
             scheduled: None,
         }
+    }
+
+    /// One of its flows began at `at`; the capture began at `capture_began`.
+    pub(crate) fn began_with(&mut self, at: Nanos, capture_began: Nanos) {
+        self.started_at = self.started_at.min(at);
+        self.begun_before_capture |= at - capture_began <= RUNNING_WITHIN;
     }
 
     /// Takes a flow in; `false` when it was known or there is no room.
@@ -228,7 +244,8 @@ impl Call {
         self.id = media_only.id;
         self.started_at = media_only.started_at.min(self.started_at);
         self.last_sign = media_only.last_sign.max(self.last_sign);
-        self.begun_before_capture = true;
+        // Its media tells when it began better than a message from its middle.
+        self.begun_before_capture = media_only.begun_before_capture;
         self.clock_jumped |= media_only.clock_jumped;
         self.clocks.media = media_only.clocks.media;
         self.clocks.unannounced = None;

@@ -1,7 +1,8 @@
 //! Calls by their names on the wire: Call-ID and the caller's tag, of calls in the directory and,
 //! for a while, of those that are closed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 
 use nightjar_schema::EndCause;
 use nightjar_wire::{CallKey, Nanos, Realm};
@@ -21,6 +22,15 @@ const REPETITION: Nanos = Nanos::from_secs(32);
 #[derive(Default)]
 pub(crate) struct Names {
     calls: BTreeMap<Box<[u8]>, Vec<CallKey>>,
+    /// The same calls by the two hosts, in order, that their first message passed between.
+    hosts: BTreeSet<(Realm, IpAddr, IpAddr, CallKey)>,
+}
+
+/// The key of a call among those between its hosts.
+fn between_hosts(call: &Call) -> Option<(Realm, IpAddr, IpAddr, CallKey)> {
+    let dialog = call.dialogs.first()?;
+    let (a, b) = (dialog.src.addr, dialog.dst.addr);
+    Some((call.realm, a.min(b), a.max(b), call.key))
 }
 
 fn name(realm: Realm, call_id: &[u8], tag: &[u8]) -> Vec<u8> {
@@ -41,9 +51,20 @@ impl Names {
     pub(crate) fn add(&mut self, call: &Call) {
         let name = name(call.realm, &call.call_id, &call.caller_tag);
         self.calls.entry(name.into()).or_default().push(call.key);
+        self.hosts.extend(between_hosts(call));
+    }
+
+    /// The calls whose first message passed between two hosts, the newest first.
+    pub(crate) fn between(&self, realm: Realm, a: IpAddr, b: IpAddr) -> impl Iterator<Item = CallKey> {
+        let (low, high) = (a.min(b), a.max(b));
+        let all = (realm, low, high, CallKey(0))..=(realm, low, high, CallKey(u32::MAX));
+        self.hosts.range(all).rev().map(|(.., call)| *call)
     }
 
     pub(crate) fn remove(&mut self, call: &Call) {
+        if let Some(known) = between_hosts(call) {
+            self.hosts.remove(&known);
+        }
         let name = name(call.realm, &call.call_id, &call.caller_tag);
         if let Some(calls) = self.calls.get_mut(name.as_slice()) {
             calls.retain(|key| *key != call.key);

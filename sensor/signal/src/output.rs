@@ -53,6 +53,23 @@ pub enum Output {
         /// The first 2xx.
         at: Nanos,
     },
+    /// A call that was first seen in mid-dialog, and had no media so far, is the signalling of another
+    /// one: it was none of its own. Its bindings are taken back before, and `Adopted` follows.
+    Merged {
+        /// What was taken for a call.
+        call: CallKey,
+        /// The call that goes on.
+        into: CallKey,
+        /// When.
+        at: Nanos,
+    },
+    /// A hold is over: what its parties numbered meanwhile is not lost.
+    Resumed {
+        /// The call.
+        call: CallKey,
+        /// When.
+        at: Nanos,
+    },
     /// Something that a reader of the call's row wants to know (ringing, answer, hold, parties).
     Changed {
         /// The call.

@@ -24,19 +24,31 @@ impl Call {
             let late = self.answered_by.is_some() && arrival.now - self.clocks.talk > LATE_COPY;
             return self.invite.has(arrival.branch) || (self.ending.is_none() && !late);
         }
-        self.ending.is_none() && (cseq < known || self.answered_by.is_none())
+        let in_setup = cseq < known || self.answered_by.is_none();
+        self.ending.is_none() && (in_setup || self.is_untagged_reinvite(arrival))
+    }
+
+    /// A re-INVITE to a called side that gave no tag (RFC 2543): it looks like one outside of every
+    /// dialog.
+    fn is_untagged_reinvite(&self, arrival: &Arrival<'_>) -> bool {
+        let untagged = |dialog: u16| self.dialogs[usize::from(dialog)].callee_tag.is_none();
+        arrival.is_fresh_invite()
+            && self.answered_by.is_some_and(untagged)
+            && self.invite.cseq().is_some_and(|known| known < arrival.message.cseq)
     }
 
     /// Reads one of the call's messages.
     pub(crate) fn handle(&mut self, arrival: &Arrival<'_>, fx: &mut Effects<'_>) {
-        let begins_here = !self.begun_before_capture;
+        let begins_here = !self.beginning_unseen;
         if arrival.session.is_some() || begins_here || arrival.is_request(Method::Bye) {
             self.announce(fx);
         }
         let side = self.requester(arrival);
         match arrival.message.start {
             Start::Response(status, phrase) => self.handle_response(side, status, phrase, arrival, fx),
-            Start::Request(_) if arrival.is_fresh_invite() => self.handle_invite(arrival, fx),
+            Start::Request(_) if arrival.is_fresh_invite() && !self.is_untagged_reinvite(arrival) => {
+                self.handle_invite(arrival, fx);
+            }
             Start::Request(_) if self.ending.is_some() => fx.statistics.retransmissions += 1,
             Start::Request(_) => match arrival.message.method {
                 Method::Invite | Method::Update | Method::Prack => self.handle_offer(side, arrival, fx),
@@ -92,9 +104,7 @@ impl Call {
         }
         self.dialogs[0].start_over();
         self.dialogs[0].ended_at = None;
-        for dialog in 0..self.dialogs.len() {
-            self.rebind(dialog, arrival.at, fx);
-        }
+        self.rebind_all(arrival.at, fx);
     }
 
     /// A re-INVITE, an UPDATE or a PRACK: what it says of media is a proposal until it is answered.
@@ -142,7 +152,7 @@ impl Call {
             self.dialogs[dialog].hold.on_acknowledgement(side, session);
             self.dialogs[dialog].sessions.accept(side, arrival.hop(), &session.media);
             self.rebind(dialog, arrival.at, fx);
-            self.tell_hold(dialog, arrival);
+            self.tell_hold(dialog, arrival, fx);
         }
     }
 
@@ -150,7 +160,7 @@ impl Call {
     fn handle_bye(&mut self, side: Side, arrival: &Arrival<'_>, fx: &mut Effects<'_>) {
         let dialog = self.dialog_for(callee_tag(side, arrival), arrival);
         // Only a caller may send one before the answer (RFC 3261, 15).
-        if side == Side::Callee || self.begun_before_capture {
+        if side == Side::Callee || self.beginning_unseen {
             self.confirm(dialog, None, arrival, fx);
         }
         let known = &mut self.dialogs[dialog];
@@ -184,7 +194,7 @@ impl Call {
         fx: &mut Effects<'_>,
     ) {
         // What only follows an answer tells when the answer was, unless that was before the capture.
-        let seen = Some(arrival.at).filter(|_| status.is_some() || !self.begun_before_capture);
+        let seen = Some(arrival.at).filter(|_| status.is_some() || !self.beginning_unseen);
         let known = &mut self.dialogs[dialog];
         if !known.confirmed {
             known.confirmed = true;
@@ -214,9 +224,7 @@ impl Call {
             self.happened(at, CallEventKind::Answer, self.leg(dialog, Side::Callee));
             fx.outputs.extend(self.answer().filter(|_| self.announced));
         }
-        for other in 0..self.dialogs.len() {
-            self.rebind(other, arrival.at, fx);
-        }
+        self.rebind_all(arrival.at, fx);
     }
 
     /// The dialog's BYE stands. Another answered dialog goes on, otherwise the call is over.

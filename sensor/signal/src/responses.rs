@@ -5,9 +5,10 @@ use nightjar_wire::Nanos;
 
 use crate::arrival::{Arrival, Side};
 use crate::call::{Call, Effects, Ending};
-use crate::dialog::SessionTimer;
+use crate::dialog::{Dialog, SessionTimer};
 use crate::invite::{Invite, Refusal, invites_retry};
 use crate::message::Method;
+use crate::output::Output;
 use crate::parties::{asserted_uri, session_expires};
 use crate::requests::{callee_tag, refusal_reason};
 
@@ -80,6 +81,7 @@ impl Call {
         {
             return fx.statistics.retransmissions += 1;
         }
+        self.revive_dialog(dialog);
         self.learn_callee(dialog, arrival);
         self.dialogs[dialog].sessions.commit(Side::Caller, arrival.message.cseq);
         if !self.dialogs[dialog].confirmed {
@@ -89,7 +91,7 @@ impl Call {
         self.take_answer(dialog, arrival, fx);
         if self.ending.is_none() {
             self.dialogs[dialog].hold.on_accepted(Side::Caller, arrival.message.cseq);
-            self.tell_hold(dialog, arrival);
+            self.tell_hold(dialog, arrival, fx);
         }
     }
 
@@ -133,7 +135,7 @@ impl Call {
         self.status = Some(status);
         self.phrase = refusal_reason(arrival.message, phrase);
         self.refused_at = Some(arrival.at);
-        self.dialogs[0].status = Some(status);
+        self.refuse_dialog(status, refusal, arrival, fx);
         match refusal {
             Refusal::LastOfSeveral => self.clocks.settled = Some(arrival.now),
             Refusal::Decides if status == 487 || self.cancelled_at.is_some() => {
@@ -150,6 +152,44 @@ impl Call {
                 self.end(ending, arrival.at, arrival.now, fx);
             }
             Refusal::OneOfSeveral | Refusal::Repeated => {}
+        }
+    }
+
+    /// A refusal ends the early dialog that it comes from while others are asked; the caller's own
+    /// answer may come from nobody whom it heard of.
+    fn refuse_dialog(&mut self, status: u16, refusal: Refusal, arrival: &Arrival<'_>, fx: &mut Effects<'_>) {
+        let own = self.dialogs.iter().position(|dialog| dialog.is_tagged(arrival.to_tag));
+        let decides = refusal == Refusal::Decides;
+        let alone = self.dialogs.len() == 1;
+        let Some(dialog) = own else {
+            let open = |dialog: &Dialog| alone || (dialog.live() && dialog.status.is_none());
+            let untagged = |dialog: &Dialog| alone && dialog.callee_tag.is_none();
+            let asked = |dialog: &&mut Dialog| untagged(dialog) || (decides && open(dialog));
+            self.dialogs.iter_mut().filter(asked).for_each(|dialog| dialog.status = Some(status));
+            return;
+        };
+        self.dialogs[dialog].status = Some(status);
+        if decides || !self.dialogs[dialog].live() {
+            return;
+        }
+        self.dialogs[dialog].ended_at = Some(arrival.at.max(self.dialogs[dialog].started_at));
+        let device = usize::from(self.leg(dialog, Side::Callee));
+        if let Some(leg) = self.legs.get_mut(device) {
+            leg.left_at = leg.joined_at.map(|joined| joined.max(arrival.at));
+        }
+        self.rebind(dialog, arrival.at, fx);
+    }
+
+    /// A target that answers after it has refused under the same tag: its proxy hunts behind it.
+    fn revive_dialog(&mut self, dialog: usize) {
+        let refused = self.dialogs[dialog].status.is_some_and(|status| status >= 300);
+        if self.ending.is_some() || !refused {
+            return;
+        }
+        self.dialogs[dialog].ended_at = None;
+        let device = usize::from(self.leg(dialog, Side::Callee));
+        if let Some(leg) = self.legs.get_mut(device) {
+            leg.left_at = None;
         }
     }
 
@@ -192,7 +232,7 @@ impl Call {
             self.set_timer(dialog, arrival);
         }
         self.rebind(dialog, arrival.at, fx);
-        self.tell_hold(dialog, arrival);
+        self.tell_hold(dialog, arrival, fx);
     }
 
     /// A BYE that is challenged was none; any other final answer, and none, ends the dialog.
@@ -219,7 +259,7 @@ impl Call {
     }
 
     /// Tells who holds whom since the last time, once the call is answered.
-    pub(crate) fn tell_hold(&mut self, dialog: usize, arrival: &Arrival<'_>) {
+    pub(crate) fn tell_hold(&mut self, dialog: usize, arrival: &Arrival<'_>, fx: &mut Effects<'_>) {
         if self.answered_by != Some(dialog as u16) || self.ending.is_some() {
             return;
         }
@@ -233,6 +273,9 @@ impl Call {
             let kind = if *told { CallEventKind::Hold } else { CallEventKind::Resume };
             self.clocks.talk = arrival.now;
             self.happened(arrival.at, kind, self.leg(dialog, side));
+            if kind == CallEventKind::Resume && self.announced {
+                fx.outputs.push_back(Output::Resumed { call: self.key, at: arrival.at });
+            }
         }
     }
 }

@@ -1,9 +1,12 @@
 //! What both sides of a dialog have said of their media, per hop, and the bindings that follow.
 
-use nightjar_wire::{Binding, CallKey, Endpoint, Nanos, Realm};
+use std::net::IpAddr;
+
+use nightjar_wire::{Binding, CallKey, Endpoint, MediaKind, Nanos, Realm};
 use serde::{Deserialize, Serialize};
 
 use crate::arrival::{Hop, Side};
+use crate::behind_nat::is_inside;
 use crate::output::Output;
 use crate::sdp::{MediaLine, RtcpPlace};
 
@@ -41,6 +44,9 @@ pub(crate) struct Sessions {
     round: u32,
     /// The request that completed it.
     completed: Option<(Side, u32)>,
+    /// Where the caller and the callee were seen to send and receive, as their descriptions do not
+    /// tell it.
+    behind_nat: Option<[Endpoint; 2]>,
 }
 
 impl Sessions {
@@ -130,6 +136,26 @@ impl Sessions {
         }
     }
 
+    /// The port of a side's first audio line whose address is of no use: a host name, or an inside
+    /// one that is neither of the hosts that the dialog's messages came from.
+    pub(crate) fn hidden_port(&self, side: Side, hosts: &[IpAddr]) -> Option<u16> {
+        let line = self.audio_of(side)?.1;
+        let hidden = line.addr.is_none_or(|addr| is_inside(addr) && !hosts.contains(&addr));
+        Some(line.port).filter(|port| hidden && line.udp && *port != 0)
+    }
+
+    /// Media flows between these endpoints, the caller's and the callee's, whatever was described.
+    pub(crate) fn set_behind_nat(&mut self, ends: [Endpoint; 2]) {
+        self.behind_nat = Some(ends);
+    }
+
+    /// A side's newest description and its first audio line.
+    fn audio_of(&self, side: Side) -> Option<(&Described, &MediaLine)> {
+        let own = self.described.iter().rev().filter(|d| d.side == side).max_by_key(|d| d.round)?;
+        let line = own.media.iter().find(|line| line.kind == MediaKind::Audio)?;
+        Some((own, line))
+    }
+
     /// The label of a side's media line.
     pub(crate) fn label(&self, side: Side, index: u8) -> Option<&str> {
         let lines = self.described.iter().rev().filter(|d| d.side == side).flat_map(|d| &d.media);
@@ -190,6 +216,16 @@ impl Sessions {
                 }
             }
         }
+        let Some(ends) = self.behind_nat else { return wanted };
+        for side in Side::BOTH {
+            let endpoint = ends[side.index()];
+            if let Some((own, line)) = self.audio_of(side)
+                && wanted.iter().all(|known| known.endpoint != endpoint)
+            {
+                let remote = Some(ends[side.other().index()]);
+                wanted.push(Binding { remote, ..self.binding(owner, at, own, line, endpoint) });
+            }
+        }
         wanted
     }
 
@@ -241,7 +277,7 @@ impl Sessions {
 }
 
 /// Where a line's writer receives, if it does so by UDP at a known address.
-fn receives(line: &MediaLine) -> Option<std::net::IpAddr> {
+fn receives(line: &MediaLine) -> Option<IpAddr> {
     line.addr.filter(|addr| line.port != 0 && line.udp && !addr.is_unspecified())
 }
 

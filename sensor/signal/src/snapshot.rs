@@ -7,7 +7,7 @@ use crate::directory::Directory;
 use crate::output::Output;
 
 /// First byte of a snapshot; another one is another layout.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Why a snapshot was not restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -23,6 +23,8 @@ pub struct Statistics {
     pub opened_unsignalled: u64,
     /// Calls without signalling that got theirs.
     pub adopted: u64,
+    /// Opened calls that turned out to be the signalling of one of those.
+    pub merged: u64,
     /// Calls that were closed, whatever the reason.
     pub closed: u64,
     /// Calls that were closed because the table was full.

@@ -66,6 +66,12 @@ impl Watch {
             }
             Output::Unbind { call, .. } => self.known(*call, "unbound"),
             Output::Adopted { call, .. } => self.known(*call, "adopted"),
+            Output::Resumed { call, .. } => self.known(*call, "resumed"),
+            Output::Merged { call, into, .. } => {
+                self.known(*into, "merged into");
+                let open = self.open.remove(call).expect("a call that is merged was opened");
+                assert!(!open.ended, "a call is merged that has ended");
+            }
             Output::Answered { call, .. } => self.known(*call, "answered"),
             Output::Changed { call, .. } => self.known(*call, "changed"),
             Output::Ended { call, .. } => {

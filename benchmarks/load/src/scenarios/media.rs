@@ -24,6 +24,11 @@ pub(super) const SCENARIOS: &[Entry] = &[
     Entry::one("ssrc-change", "the caller changes SSRC, sequence and timestamp at 5 s", |call| {
         caller(call, 5000, RtpChange::NewSsrc);
     }),
+    Entry::one("ssrc-change-lossy", "the caller changes SSRC twice, and 4 % are lost", |call| {
+        caller(call, 4000, RtpChange::NewSsrc);
+        caller(call, 7000, RtpChange::NewSsrc);
+        call.legs[0].impairment.loss_percent = 4.0;
+    }),
     Entry::one("sequence-wrap", "both sequences wrap", |call| {
         call.legs[0].first_sequence = Some(65_500);
         call.legs[1].first_sequence = Some(65_300);

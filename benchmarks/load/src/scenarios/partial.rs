@@ -1,10 +1,12 @@
 //! Calls of which the tap does not see everything.
 
+use std::net::SocketAddr;
+
 use nightjar_wire::Nanos;
 
 use super::Entry;
 use crate::party::Side;
-use crate::plan::{CallPlan, Ending, MidCall, MidCallChange, Visible};
+use crate::plan::{CallPlan, Ending, MidCall, MidCallChange, SignallingPath, Visible};
 
 pub(super) const SCENARIOS: &[Entry] = &[
     Entry::one("bye-unseen", "the media stop, no BYE is seen", |call| call.ending = Ending::ByeUnseen),
@@ -55,6 +57,64 @@ pub(super) const SCENARIOS: &[Entry] = &[
             let signalled = scenario.plain();
             scenario.call(Nanos::from_secs(1), signalled);
             scenario
+        },
+    ),
+    Entry::many(
+        "media-only-in-mid-capture",
+        "media without signalling that begins while the capture runs",
+        |mut scenario| {
+            let signalled = scenario.plain();
+            scenario.call(Nanos::ZERO, signalled);
+            let mut silent = scenario.plain();
+            silent.visible = Visible::MediaOnly;
+            scenario.call(Nanos::from_secs(5), silent);
+            scenario
+        },
+    ),
+    Entry::many(
+        "media-before-signalling-in-mid-capture",
+        "media that begins while the capture runs; a refresh names it 5 s later",
+        |mut scenario| {
+            let signalled = scenario.plain();
+            scenario.call(Nanos::ZERO, signalled);
+            let mut late = scenario.plain();
+            late.visible = Visible::SignallingFrom(Nanos::from_millis(6500));
+            refresh(&mut late, 6);
+            scenario.call(Nanos::from_secs(5), late);
+            scenario
+        },
+    ),
+    Entry::one("media-explained-by-update", "media first; an UPDATE without a description follows", |call| {
+        call.visible = Visible::SignallingFrom(Nanos::from_millis(6500));
+        call.mid_call.push(MidCall {
+            at: Nanos::from_secs(6),
+            by: Side::Caller,
+            change: MidCallChange::RefreshByUpdate,
+        });
+    }),
+    Entry::one("media-explained-by-bye", "media first; the BYE is the first message that is seen", |call| {
+        call.visible = Visible::SignallingFrom(Nanos::from_millis(6500));
+    }),
+    Entry::one(
+        "media-explained-by-answer",
+        "media first; a refresh names a private address, its 200 the callee's",
+        |call| {
+            let media = call.addresses[0].media;
+            let private = SocketAddr::new([192, 168, 1, 20].into(), media.port() - 2000);
+            call.addresses[0].advertised_media = Some(private);
+            call.visible = Visible::SignallingFrom(Nanos::from_millis(6500));
+            refresh(call, 6);
+        },
+    ),
+    Entry::one(
+        "media-explained-late",
+        "media first; an UPDATE through a proxy tells nothing of it, a re-INVITE 4 s later does",
+        |call| {
+            call.path = SignallingPath::BothSidesOfProxy;
+            call.visible = Visible::SignallingFrom(Nanos::from_millis(6500));
+            refresh(call, 10);
+            let (at, by) = (Nanos::from_secs(6), Side::Caller);
+            call.mid_call.push(MidCall { at, by, change: MidCallChange::RefreshByUpdate });
         },
     ),
     Entry::one("one-sided", "the caller sends nothing", |call| call.legs[0].mute = true),

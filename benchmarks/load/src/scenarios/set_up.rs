@@ -4,8 +4,11 @@ use nightjar_wire::Nanos;
 
 use super::Entry;
 use crate::audio::Audio;
+use crate::g711::Codec;
 use crate::party::{Party, Side, UriForm};
-use crate::plan::{Attempt, Ending, Opening, Outcome};
+use crate::plan::{
+    AckPlan, Attempt, CallPlan, EarlyUpdate, Ending, Hunted, Opening, Outcome, SignallingPath,
+};
 
 pub(super) const SCENARIOS: &[Entry] = &[
     Entry::one("answered", "an answered call, ended by the caller", |_| {}),
@@ -64,7 +67,72 @@ pub(super) const SCENARIOS: &[Entry] = &[
         call.opening = Opening::Forked(vec![Audio::Tone(1700), Audio::Tone(1900)]);
         call.outcome = Outcome::Cancelled;
     }),
+    Entry::one("forked-both-answer", "two forks answer; the caller hangs up on the second", |call| {
+        call.ring = Nanos::from_secs(4);
+        call.opening = Opening::Forked(vec![Audio::Tone(1700), Audio::Tone(1900)]);
+        call.second_answer = Some(Nanos::from_millis(400));
+    }),
+    Entry::one("hunted", "a proxy tries a busy target, one that does not answer, then the callee", |call| {
+        hunt(call, &[(486, Some(1700)), (487, None)]);
+    }),
+    Entry::one("hunted-in-vain", "a proxy tries two targets and the callee; all refuse", |call| {
+        hunt(call, &[(480, None), (486, None)]);
+        call.outcome = Outcome::Refused(480);
+    }),
+    Entry::one("hunted-cancelled", "the caller gives up at the second target", |call| {
+        hunt(call, &[(480, None)]);
+        call.outcome = Outcome::Cancelled;
+    }),
+    Entry::one("prack", "ringing is sent reliably and acknowledged (RFC 3262)", |call| call.reliable = true),
+    Entry::one("prack-early-media", "a reliable 183 with early media, over a proxy", |call| {
+        call.ring = Nanos::from_secs(4);
+        call.opening = Opening::EarlyMedia(Audio::Tone(1700));
+        (call.reliable, call.path) = (true, SignallingPath::BothSidesOfProxy);
+    }),
+    Entry::one("prack-answers", "the offer is in a reliable 183, the answer in its PRACK", |call| {
+        call.ring = Nanos::from_secs(4);
+        call.opening = Opening::OfferInProgress(Audio::Tone(1700));
+        call.reliable = true;
+    }),
+    Entry::one("prack-cancelled", "ringing reliably, the caller gives up", |call| {
+        (call.reliable, call.outcome) = (true, Outcome::Cancelled);
+    }),
+    Entry::one("early-update-moves-caller", "an UPDATE before the answer moves the caller's media", |call| {
+        early_update(call, EarlyUpdate { by: Side::Caller, port_step: 4, codec: None });
+    }),
+    Entry::one("early-update-by-callee", "an UPDATE of the callee before the answer: port and law", |call| {
+        early_update(call, EarlyUpdate { by: Side::Callee, port_step: 8, codec: Some(Codec::Pcmu) });
+    }),
+    Entry::one("cancel-crosses-answer", "a CANCEL crosses the 200: it is a call all the same", |call| {
+        call.talk = Nanos::from_secs(2);
+        call.cancel_crosses_answer = true;
+    }),
+    Entry::one("bye-before-ack", "the callee hangs up before the ACK comes", |call| {
+        call.talk = Nanos::from_secs(2);
+        (call.ack, call.ending) = (AckPlan::AfterBye, Ending::Bye(Side::Callee));
+    }),
+    Entry::one("ack-unseen", "the 200 is repeated for 32 s; then the callee hangs up", |call| {
+        call.talk = Nanos::from_secs(32);
+        (call.ack, call.ending) = (AckPlan::Never, Ending::Bye(Side::Callee));
+    }),
+    Entry::one("tagless-callee", "the callee gives no tags (RFC 2543), and hangs up", |call| {
+        call.tagless_callee = true;
+        call.ending = Ending::Bye(Side::Callee);
+    }),
 ];
+
+fn hunt(call: &mut CallPlan, targets: &[(u16, Option<u32>)]) {
+    call.ring = Nanos::from_secs(2 + 2 * targets.len() as u64);
+    let hunted = |&(status, early): &(u16, Option<u32>)| Hunted { status, early: early.map(Audio::Tone) };
+    call.opening = Opening::Hunted(targets.iter().map(hunted).collect());
+    call.path = SignallingPath::BothSidesOfProxy;
+}
+
+fn early_update(call: &mut CallPlan, update: EarlyUpdate) {
+    call.ring = Nanos::from_secs(4);
+    call.opening = Opening::EarlyMedia(Audio::Tone(1700));
+    (call.reliable, call.early_update) = (true, Some(update));
+}
 
 fn colleague() -> Party {
     Party { number: "+155501900001".to_owned(), name: Some("Vera Colleague".to_owned()), form: UriForm::Sip }

@@ -48,7 +48,10 @@ impl Script {
             }
             let mut changes = std::mem::take(&mut self.changes[side.index()]);
             changes.extend(plan.changes.iter().map(|(at, change)| (answered + *at, change.clone())));
-            let early = matches!(self.plan.opening, Opening::EarlyMedia(_) | Opening::Forked(_));
+            let early = matches!(
+                self.plan.opening,
+                Opening::EarlyMedia(_) | Opening::OfferInProgress(_) | Opening::Forked(_)
+            );
             match self.legs.iter_mut().find(|leg| early && leg.speaker == side.into()) {
                 Some(leg) => {
                     leg.until = until;

@@ -6,9 +6,9 @@ use nightjar_schema::CallState;
 use nightjar_wire::Nanos;
 
 use crate::audio::Audio;
-use crate::expected::{Speaker, timestamp};
+use crate::expected::{DialogExpected, Speaker, timestamp};
 use crate::party::Side;
-use crate::plan::{Attempt, Opening, RtpChange};
+use crate::plan::{AckPlan, Attempt, Opening, RtpChange};
 use crate::script::Script;
 use crate::sdp::MediaDirection;
 use crate::sip_text::Message;
@@ -16,6 +16,8 @@ use crate::sip_text::Message;
 /// From INVITE to the first 18x, and between the 18x of forks.
 const PROGRESS_AFTER: Nanos = Nanos::from_millis(300);
 const FORK_SPACING: Nanos = Nanos::from_millis(200);
+/// When a 200 without an ACK is repeated (RFC 3261, 13.3.1.4: T1 of 500 ms, doubling up to T2 of 4 s).
+const ANSWER_REPEATS_MS: [u64; 10] = [500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
 
 impl Script {
     /// A first INVITE that is challenged or redirected; returns when the next one leaves.
@@ -67,11 +69,18 @@ impl Script {
             invite =
                 invite.with("Supported", "timer").with("Session-Expires", format!("{seconds};refresher=uac"));
         }
-        if self.plan.opening != Opening::LateOffer {
+        if self.plan.reliable {
+            invite = invite.with("Supported", "100rel");
+        }
+        if !matches!(self.plan.opening, Opening::LateOffer | Opening::OfferInProgress(_)) {
             let sdp = self.sdp(Side::Caller, MediaDirection::SendRecv, false).render();
             invite = invite.with_sdp(Some(sdp));
         }
-        self.say(at, Side::Caller, &invite);
+        if self.is_hunted() {
+            self.say_to_proxy(at, &invite);
+        } else {
+            self.say(at, Side::Caller, &invite);
+        }
         self.invites.push((at, invite.clone()));
         invite
     }
@@ -80,33 +89,26 @@ impl Script {
     pub(super) fn ring(&mut self, at: Nanos) -> (Message, Nanos) {
         let invite = self.invite(at);
         let trying = at + self.hop();
-        self.say(trying, Side::Callee, &invite.response(100, None));
+        if !self.is_hunted() {
+            self.say(trying, Side::Callee, &invite.response(100, None));
+        }
         let final_at = at + self.plan.ring;
         let progress = at + PROGRESS_AFTER.min(Nanos(self.plan.ring.0 / 2));
         match self.plan.opening.clone() {
-            Opening::Offer | Opening::LateOffer => {
-                let tag = self.dialog.tag(Side::Callee).to_owned();
-                self.say(progress, Side::Callee, &invite.response(180, Some(&tag)));
-            }
+            Opening::Offer | Opening::LateOffer => self.ringing(progress, &invite),
             Opening::EarlyMedia(audio) => {
                 self.session_progress(progress, &invite);
-                let start = progress + Nanos::from_millis(5);
-                let mut leg = self.main_leg(Side::Callee, start, final_at);
-                leg.changes.push((final_at, RtpChange::Audio(leg.audio)));
-                leg.audio = audio;
-                self.legs.push(leg);
+                self.early_media(progress, final_at, audio);
+            }
+            Opening::OfferInProgress(audio) => {
+                self.offer_in_progress(progress, &invite);
+                self.early_media(progress + Nanos::from_millis(40), final_at, audio);
             }
             Opening::Forked(branches) => self.fork(progress, final_at, &invite, &branches),
+            Opening::Hunted(targets) => self.hunt(trying, final_at, &invite, &targets),
         }
+        self.early_update(progress + Nanos::from_millis(100), final_at);
         (invite, final_at)
-    }
-
-    fn session_progress(&mut self, at: Nanos, invite: &Message) {
-        let sdp = self.sdp(Side::Callee, MediaDirection::SendRecv, false).render();
-        let tag = self.dialog.tag(Side::Callee).to_owned();
-        let contact = self.dialog.contact(Side::Callee);
-        let progress = invite.response(183, Some(&tag)).with("Contact", contact).with_sdp(Some(sdp));
-        self.say(at, Side::Callee, &progress);
     }
 
     /// Each branch has its own tag, host and early media; the last one is the callee.
@@ -121,7 +123,8 @@ impl Script {
                 let branch = branch_media(callee.0, number);
                 (self.media[1], self.advertised[1]) = (branch, branch);
             }
-            self.dialog.renew_tag();
+            let tag = self.dialog.renew_tag().to_owned();
+            self.expected.dialogs.push(DialogExpected { to_tag: tag, status: None, ended_at: None });
             self.session_progress(at, invite);
             let mut leg = self.main_leg(Side::Callee, at + Nanos::from_millis(5), final_at);
             if winner {
@@ -136,30 +139,88 @@ impl Script {
 
     /// 200, ACK and everything that follows.
     pub(super) fn answer(&mut self, at: Nanos, invite: &Message) {
-        let tag = self.dialog.tag(Side::Callee).to_owned();
-        let sdp = self.sdp(Side::Callee, MediaDirection::SendRecv, false).render();
-        let mut ok = invite.response(200, Some(&tag)).with("Contact", self.dialog.contact(Side::Callee));
-        if let Some(seconds) = self.plan.session_expires {
-            ok = ok.with("Require", "timer").with("Session-Expires", format!("{seconds};refresher=uac"));
+        let crossing = self.plan.cancel_crosses_answer.then(|| self.dialog.cancel(invite));
+        if let Some(cancel) = &crossing {
+            self.say(at - Nanos::from_millis(3), Side::Caller, cancel);
         }
-        self.say(at, Side::Callee, &ok.with_sdp(Some(sdp)));
+        let ok = self.ok(invite);
+        self.say(at, Side::Callee, &ok);
+        if let Some(cancel) = &crossing {
+            let tag = self.dialog.tag(Side::Callee).to_owned();
+            self.say(at + Nanos::from_millis(5), Side::Callee, &cancel.response(200, Some(&tag)));
+        }
         self.dialog.establish();
         self.answered_at = Some(at);
         self.expected.answered_at = Some(timestamp(at));
         self.expected.state = CallState::Incomplete;
         self.expected.status = Some(200);
+        if let Some(dialog) = self.expected.dialogs.last_mut() {
+            dialog.status = Some(200);
+        }
         let acknowledged = at + self.hop();
         let mut ack = self.dialog.ack_success(invite, Side::Caller);
         if self.plan.opening == Opening::LateOffer {
             ack = ack.with_sdp(Some(self.sdp(Side::Caller, MediaDirection::SendRecv, false).render()));
         }
-        self.say(acknowledged, Side::Caller, &ack);
+        match self.plan.ack {
+            AckPlan::Prompt => {
+                self.say(acknowledged, Side::Caller, &ack);
+            }
+            AckPlan::AfterBye => {
+                self.say(at + self.plan.talk + Nanos::from_millis(4), Side::Caller, &ack);
+            }
+            AckPlan::Never => {
+                for repeat in ANSWER_REPEATS_MS {
+                    self.say(at + Nanos::from_millis(repeat), Side::Callee, &ok);
+                }
+            }
+        }
+        if let Some(after) = self.plan.second_answer {
+            self.second_answer(at + after, invite);
+        }
         self.talk(at, acknowledged);
+    }
+
+    /// The 200 of the INVITE.
+    fn ok(&mut self, invite: &Message) -> Message {
+        let tag = self.dialog.tag(Side::Callee).to_owned();
+        let mut ok = invite.response(200, Some(&tag)).with("Contact", self.dialog.contact(Side::Callee));
+        if let Some(seconds) = self.plan.session_expires {
+            ok = ok.with("Require", "timer").with("Session-Expires", format!("{seconds};refresher=uac"));
+        }
+        if matches!(self.plan.opening, Opening::OfferInProgress(_)) {
+            return ok;
+        }
+        ok.with_sdp(Some(self.sdp(Side::Callee, MediaDirection::SendRecv, false).render()))
+    }
+
+    /// The first fork answers too; the caller acknowledges that and hangs up on it (RFC 3261, 13.2.2.4).
+    fn second_answer(&mut self, at: Nanos, invite: &Message) {
+        let winner = self.dialog.tag(Side::Callee).to_owned();
+        let callee = (self.media[1], self.advertised[1]);
+        let branch = branch_media(callee.0, 0);
+        (self.media[1], self.advertised[1]) = (branch, branch);
+        let first = self.expected.dialogs[0].to_tag.clone();
+        self.dialog.take_tag(&first);
+        let ok = self.ok(invite);
+        self.say(at, Side::Callee, &ok);
+        let acknowledged = at + self.hop();
+        let ack = self.dialog.ack_success(invite, Side::Caller);
+        self.say(acknowledged, Side::Caller, &ack);
+        let hung_up = acknowledged + Nanos::from_millis(1);
+        let bye = self.dialog.request("BYE", Side::Caller);
+        self.say(hung_up, Side::Caller, &bye);
+        let confirmed = hung_up + self.hop();
+        self.say(confirmed, Side::Callee, &bye.response(200, None));
+        let dialog = &mut self.expected.dialogs[0];
+        (dialog.status, dialog.ended_at) = (Some(200), Some(timestamp(hung_up)));
+        self.dialog.take_tag(&winner);
+        (self.media[1], self.advertised[1]) = callee;
     }
 }
 
 /// The media socket of a fork's losing branch.
-fn branch_media(callee: SocketAddr, number: usize) -> SocketAddr {
+pub(super) fn branch_media(callee: SocketAddr, number: usize) -> SocketAddr {
     let addr = match callee.ip() {
         IpAddr::V4(addr) => {
             let [_, _, high, low] = addr.octets();

@@ -42,11 +42,12 @@ impl Script {
 
     fn final_answer(&mut self, at: Nanos, invite: &Message, status: u16, state: CallState) {
         let tag = self.dialog.tag(Side::Callee).to_owned();
-        self.say(at, Side::Callee, &invite.response(status, Some(&tag)));
+        // The call is over when the caller hears of it.
+        let heard = self.say(at, Side::Callee, &invite.response(status, Some(&tag)));
         let acknowledged = at + self.hop();
         let ack = self.dialog.ack_failure(invite);
         self.say(acknowledged, Side::Caller, &ack);
-        self.ended(at, state, Some(status));
+        self.ended(heard, state, Some(status));
     }
 
     /// The INVITE and its repetitions; nobody answers.

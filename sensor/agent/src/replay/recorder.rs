@@ -77,6 +77,8 @@ impl Recorder {
         let written = self.rows.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         summary.cpu_seconds.store = written.cpu_seconds;
         summary.errors.extend(written.errors);
+        // Empty by now; what a fault has left in it is of no use, and takes room that rows need.
+        let _ = std::fs::remove_dir_all(&self.spool);
         written.rows.finish(summary);
         if self.mode != Mode::Record {
             summary.audio_packets = None;
@@ -84,8 +86,6 @@ impl Recorder {
         if let Some(journal) = self.journal {
             summary.set_journal(&journal.finish());
         }
-        // Empty by now; what a fault has left in it is of no use.
-        let _ = std::fs::remove_dir_all(&self.spool);
     }
 }
 
@@ -103,12 +103,17 @@ fn start_journal(out: &Path, sensor: &str, pool: &BlockPool) -> Result<SegmentWr
 
 fn write_rows(finished: &Receiver<Finished>, mut rows: RowWriter) -> RowsReport {
     let mut in_order = InOrder::default();
-    let mut errors: Vec<String> = Vec::new();
+    // A disk that is full fails every recording from then on: one message is enough.
+    let (mut errors, mut failed) = (Vec::new(), 0u64);
     for done in finished {
-        errors.extend(done.error.filter(|error| !errors.contains(error)));
+        failed += u64::from(done.error.is_some());
+        errors.extend(done.error.filter(|_| failed == 1));
         for row in in_order.add(done.order, done.row) {
             rows.write(&row);
         }
+    }
+    if failed > 1 {
+        errors.push(format!("{} more calls could not be recorded whole either", failed - 1));
     }
     RowsReport { rows, errors, cpu_seconds: cpu::thread_seconds() }
 }

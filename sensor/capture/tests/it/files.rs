@@ -162,14 +162,15 @@ fn progress_grows_with_each_batch() {
 }
 
 #[test]
-fn files_in_a_row_are_read_in_the_order_given() {
+fn files_in_a_row_are_one_source_with_one_list_of_interfaces() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = PcapNg::new(Order::Little);
     first.interface(1, 0, &[(2, b"eth1")]).enhanced(0, 1, &frame(1), 60);
     let mut second = Pcap::usual();
     second.frames(3);
     let mut third = PcapNg::new(Order::Big);
-    third.interface(113, 0, &[(2, b"eth0")]).interface(1, 0, &[(2, b"eth1")]).enhanced(1, 1, &frame(9), 60);
+    third.interface(113, 0, &[(2, b"eth0")]).interface(1, 0, &[(2, b"eth1")]);
+    third.enhanced(1, 1_800_000_000_000_000, &frame(9), 60);
     let paths = [
         write(&folder, "b", &first.image),
         write(&folder, "a", &second.image),
@@ -194,8 +195,8 @@ fn a_fault_in_one_file_lets_the_next_be_read() {
     let mut pcap = Pcap::usual();
     pcap.frames(3);
     let cut = write(&folder, "cut.pcap", &pcap.image[..pcap.image.len() - 1]);
-    let paths =
-        [cut, write(&folder, "no.pcap", b"this is no capture"), write(&folder, "ok.pcap", &pcap.image)];
+    let later = numbered(100..103);
+    let paths = [cut, write(&folder, "ok.pcap", &later), write(&folder, "no.pcap", b"this is no capture")];
     let mut files = CaptureFiles::open(&paths).unwrap();
     let (frames, error) = read_all(&mut files);
     assert!(frames.len() == 2 && matches!(error, Some(SourceError::CutOff { .. })));
@@ -204,6 +205,75 @@ fn a_fault_in_one_file_lets_the_next_be_read() {
     let (frames, error) = read_all(&mut files);
     assert!(frames.len() == 3 && error.is_none());
     assert_eq!(files.statistics().received, 5);
+}
+
+/// An image of some frames, each stamped with its number in s.
+fn numbered(numbers: impl Iterator<Item = u32>) -> Vec<u8> {
+    let mut pcap = Pcap::usual();
+    for number in numbers {
+        let frame = frame(number);
+        pcap.record(1_700_000_000 + number, 0, &frame, frame.len() as u32);
+    }
+    pcap.image
+}
+
+/// Images that hold every `count`th of 4,000 frames each.
+fn dealt(count: u32) -> Vec<Vec<u8>> {
+    (0..count).map(|hand| numbered((hand..4_000).step_by(count as usize))).collect()
+}
+
+#[test]
+fn files_come_in_the_order_of_their_stamps_however_they_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    // A rotation as a shell sorts it, the taps of two directions, and one file per queue.
+    let rotated = [1_400, 0, 3_500, 700, 2_800, 2_100].map(|from| numbered(from..(from + 700).min(4_000)));
+    let sets = [rotated.to_vec(), dealt(2), dealt(70)];
+    for images in sets {
+        let name = |(number, bytes): (usize, &Vec<u8>)| write(&folder, &format!("cap{number}"), bytes);
+        let mut paths: Vec<PathBuf> = images.iter().enumerate().map(name).collect();
+        for _ in 0..2 {
+            let mut files = CaptureFiles::open(&paths).unwrap();
+            let (frames, error) = read_all(&mut files);
+            assert!(error.is_none() && frames.len() == 4_000, "{error:?}");
+            // More files than may be open at once are merged as far as that goes.
+            let sorted = frames.windows(2).all(|pair| pair[0].at <= pair[1].at);
+            assert!(sorted || images.len() > 64);
+            assert_eq!(files.statistics().received, 4_000);
+            assert_eq!(files.interfaces(), ["file"]);
+            paths.reverse();
+        }
+    }
+}
+
+#[test]
+fn where_stamps_are_equal_the_file_given_first_goes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pcap = Pcap::usual();
+    pcap.frames(600);
+    let mut other = Pcap::usual();
+    for number in 0..600 {
+        other.record(1_700_000_000 + number, number, &[9; 60], 60);
+    }
+    let paths = [write(&folder, "b", &other.image), write(&folder, "a", &pcap.image)];
+    let (frames, _) = read_all(&mut CaptureFiles::open(&paths).unwrap());
+    let turns = frames.chunks(2).all(|pair| pair[0].bytes == [9; 60] && pair[1].bytes != [9; 60]);
+    assert!(frames.len() == 1_200 && turns);
+}
+
+#[test]
+fn a_fault_in_one_of_several_files_that_are_merged_loses_no_other_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = dealt(3);
+    let cut = &images[1][..images[1].len() - 1];
+    let paths = [write(&folder, "a", &images[0]), write(&folder, "b", cut), write(&folder, "c", &images[2])];
+    let mut files = CaptureFiles::open(&paths).unwrap();
+    let (mut frames, error) = read_all(&mut files);
+    assert!(matches!(error, Some(SourceError::CutOff { .. })), "{error:?}");
+    let (rest, error) = read_all(&mut files);
+    assert!(error.is_none());
+    frames.extend(rest);
+    assert_eq!(frames.len(), 3_999);
+    assert!(frames.windows(2).all(|pair| pair[0].at <= pair[1].at));
 }
 
 #[test]

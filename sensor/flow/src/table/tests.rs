@@ -150,6 +150,39 @@ fn a_stream_that_moves_to_other_ports_is_no_copy() {
 }
 
 #[test]
+fn a_stream_that_returns_has_not_lost_what_went_elsewhere() {
+    let mut table = FlowTable::new(OPEN);
+    let (a, b, moved) = (endpoint(1, 4000), endpoint(2, 6000), endpoint(1, 4004));
+    let lost = |table: &FlowTable, id: u32| table.stream(id).unwrap().figures.lost();
+    table.bind(binding(1, 0, 0, a, Some(b)));
+    for seq in 1..=10 {
+        send(&mut table, 2_000 + 20 * u64::from(seq), b, a, 2, seq);
+    }
+    // To a port that is seen; 11 is lost on the way there.
+    table.bind(binding(1, 0, 0, moved, Some(b)));
+    for seq in 12..=100 {
+        send(&mut table, 2_000 + 20 * u64::from(seq), b, moved, 2, seq);
+    }
+    let back = send(&mut table, 4_020, b, a, 2, 101);
+    assert!(matches!(back, Placement::Bound { stream: 0, returned: Some(1), .. }), "{back:?}");
+    assert_eq!((lost(&table, 0), lost(&table, 1)), (1, 0));
+    // To one that is not: signalling withdrew this one meanwhile.
+    table.unbind(CallKey(1), 0, a, Nanos::from_millis(4_100));
+    table.bind(binding(1, 0, 0, a, Some(b)));
+    assert!(matches!(send(&mut table, 6_040, b, a, 2, 202), Placement::Bound { returned: Some(0), .. }));
+    assert_eq!(lost(&table, 0), 1);
+    // A hold in which the sender counted on.
+    table.handle_resume(CallKey(1));
+    send(&mut table, 9_040, b, a, 2, 352);
+    assert_eq!(lost(&table, 0), 1);
+    // Loss is loss, also right after a hold that the sender talked through.
+    assert!(matches!(send(&mut table, 9_100, b, a, 2, 355), Placement::Bound { returned: None, .. }));
+    table.handle_resume(CallKey(1));
+    send(&mut table, 9_160, b, a, 2, 358);
+    assert_eq!(lost(&table, 0), 5);
+}
+
+#[test]
 fn an_rtcp_datagram_that_the_mirror_shows_twice_is_a_copy() {
     let mut table = FlowTable::new(OPEN);
     let (a, b) = (endpoint(1, 4000), endpoint(2, 6000));

@@ -5,7 +5,7 @@ use nightjar_schema::{GapCause, StreamUse};
 use nightjar_wire::Nanos;
 
 use crate::network::{
-    Dice, Packet, Party, START, Tape, assert_tone, at, level, peak, record, record_as, spec, tone,
+    Dice, Packet, Party, START, Tape, assert_tone, at, level, peak, record, record_as, rtp, spec, tone,
 };
 
 fn one(packets: Vec<Packet>, end: f64) -> (Vec<i16>, AudioSummary) {
@@ -66,6 +66,34 @@ fn lost_packets_are_silence_of_their_length_and_a_gap() {
     let gaps: Vec<_> =
         summary.gaps.iter().map(|gap| (gap.at_ms, gap.duration_ms, gap.leg, gap.cause)).collect();
     assert_eq!(gaps, [(2000, 100, Some(0), GapCause::Wire), (6100, 20, Some(0), GapCause::Wire)]);
+}
+
+#[test]
+fn digits_that_are_numbered_by_themselves_silence_nobody() {
+    for first in [700, 2_500, 20_000] {
+        let mut packets = ten_seconds();
+        let at_ms = |ms: u64| at(1.005) + Nanos::from_millis(ms);
+        for n in 0..8u16 {
+            let [high, low] = (160 * (n + 1)).to_be_bytes();
+            let event = [5, if n > 4 { 0x8a } else { 10 }, high, low];
+            let bytes = rtp(101, n == 0, first + n, 5000 + 8000, 0x1000, &event);
+            packets.push(Packet { stream: 0, arrival: at_ms(20 * u64::from(n)), bytes });
+        }
+        let (left, summary) = one(packets, 10.0);
+        assert_tone(&left, 400.0, 1000.0);
+        assert!(summary.gaps.is_empty(), "{first}: {:?}", summary.gaps);
+        assert_eq!(summary.counts().late, 0, "{first}");
+    }
+}
+
+#[test]
+fn an_empty_packet_of_an_unknown_type_is_no_speech_that_cannot_be_read() {
+    let mut party = Party { delay: 0.0, ..Party::new(0) };
+    let mut packets = party.talk(1.0, &tone(400.0));
+    packets.push(party.send(20, false, &[]));
+    assert!(one(packets.clone(), 1.1).1.marks.iter().all(|mark| *mark != Mark::Undecodable));
+    packets.push(party.send(20, false, b"more"));
+    assert!(one(packets, 1.1).1.marks.contains(&Mark::Undecodable));
 }
 
 #[test]

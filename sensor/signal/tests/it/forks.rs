@@ -152,3 +152,59 @@ fn behind_a_proxy_a_target_that_refuses_ends_nothing_while_its_other_target_ring
     let row = scene.only_row();
     assert_eq!((row.state, row.status), (CallState::Completed, Some(200)));
 }
+
+#[test]
+fn targets_that_are_asked_one_after_the_other_end_one_after_the_other() {
+    let mut scene = Scene::new();
+    let dialog = Dialog::new("c1");
+    let proxy = "10.0.0.2:5060";
+    let invite = dialog.invite(1).sdp(audio("10.0.0.1:4000", ""));
+    let ask = |target: &str| invite.clone().on_hop(proxy, target);
+    let of = |target: &str, tag: &str, status: u16| {
+        let mut response = dialog.with_to_tag(tag).answer(1, status);
+        (response.src, response.dst, response.branch) = (target.into(), proxy.into(), ask(target).branch);
+        response
+    };
+    let targets = ["10.0.0.3:5060", "10.0.0.4:5060", "10.0.0.5:5060"];
+    scene.see(&invite).see(&ask(targets[0]));
+    scene.see(&of(targets[0], "x", 183).sdp(audio("10.0.0.3:5000", "")));
+    assert!(scene.is_bound("10.0.0.3:5000"));
+    let refused = scene.now;
+    scene.see(&of(targets[0], "x", 486));
+    assert!(!scene.is_bound("10.0.0.3:5000"));
+    // One that refuses without ringing makes no dialog.
+    scene.see(&ask(targets[1])).see(&of(targets[1], "y", 404));
+    scene.see(&ask(targets[2])).see(&of(targets[2], "z", 180)).wait_s(5);
+    let winner = dialog.with_to_tag("z");
+    scene.see(&of(targets[2], "z", 200).sdp(audio("10.0.0.5:5000", "")));
+    scene.see(&winner.answer(1, 200).sdp(audio("10.0.0.5:5000", ""))).see(&winner.ack(1));
+    assert_eq!(scene.binding("10.0.0.1:4000").dialog, 1);
+    scene.hang_up(&winner, By::Callee, 9);
+    let row = scene.only_row();
+    let dialogs: Vec<_> = row.dialogs.iter().map(|d| (d.to_tag.as_deref(), d.status)).collect();
+    assert_eq!(dialogs, [(Some("x"), Some(486)), (Some("z"), Some(200))]);
+    let refused = Some(nightjar_schema::Timestamp::from_nanos(refused.0));
+    assert_eq!((row.dialogs[0].ended_at, row.legs[1].left_at), (refused, refused));
+    assert_eq!(
+        (row.state, row.status, end(&row)),
+        (CallState::Completed, Some(200), (EndCause::Bye, Some(2)))
+    );
+    assert_eq!(row.legs[2].address.as_deref(), Some("10.0.0.5"));
+}
+
+#[test]
+fn a_target_behind_which_others_are_asked_may_answer_after_all() {
+    let mut scene = Scene::new();
+    let dialog = Dialog::new("c1");
+    let of = |target: &str| dialog.between("10.0.0.2:5060", target);
+    let (desk, mobile) = (of("10.0.0.3:5060"), of("10.0.0.4:5060"));
+    scene
+        .see(&desk.invite(1).sdp(audio("10.0.0.1:4000", "")))
+        .see(&mobile.invite(1).sdp(audio("10.0.0.1:4000", "")));
+    scene.see(&desk.answer(1, 180)).see(&desk.answer(1, 486));
+    scene.see(&mobile.answer(1, 180)).see(&mobile.answer(1, 200).sdp(audio("10.0.0.4:5000", "")));
+    assert!(scene.is_bound("10.0.0.4:5000"));
+    scene.see(&mobile.ack(1)).hang_up(&mobile, By::Caller, 2);
+    let row = scene.only_row();
+    assert_eq!((row.state, row.dialogs.len(), row.dialogs[0].status), (CallState::Completed, 1, Some(200)));
+}

@@ -195,7 +195,14 @@ proptest! {
                 }
                 Output::Bind(binding) => prop_assert!(known.get(&binding.call).is_some_and(|state| *state < 2)),
                 Output::Unbind { call, .. } => prop_assert!(known.get(call).is_some_and(|state| *state < 2)),
-                Output::Answered { call, .. } | Output::Changed { call, .. } | Output::Adopted { call, .. } => {
+                Output::Merged { call, into, .. } => {
+                    prop_assert_eq!(known.remove(call), Some(0));
+                    prop_assert_eq!(known.get(into), Some(&0));
+                }
+                Output::Answered { call, .. }
+                | Output::Changed { call, .. }
+                | Output::Adopted { call, .. }
+                | Output::Resumed { call, .. } => {
                     prop_assert_eq!(known.get(call), Some(&0));
                 }
             }

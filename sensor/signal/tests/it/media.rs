@@ -247,3 +247,20 @@ fn a_cut_description_binds_only_whole_lines() {
     assert!(scene.bindings().is_empty());
     assert_eq!(scene.opened().len(), 1);
 }
+
+#[test]
+fn a_reinvite_to_a_callee_without_a_tag_is_no_new_call() {
+    let mut scene = Scene::new();
+    let dialog = Dialog::new("c1").with_to_tag("");
+    scene.see(&dialog.invite(1).sdp(audio("10.0.0.1:4000", "")));
+    scene.see(&dialog.answer(1, 200).sdp(audio("10.0.0.2:5000", ""))).see(&dialog.ack(1));
+    scene.see(&dialog.invite(2).sdp(audio("10.0.0.1:4004", "")));
+    scene.see(&dialog.answer(2, 200).sdp(audio("10.0.0.2:5000", ""))).see(&dialog.ack(2));
+    assert!(scene.is_bound("10.0.0.1:4004") && !scene.is_bound("10.0.0.1:4000"));
+    scene.hang_up(&dialog, By::Callee, 1);
+    let row = scene.only_row();
+    assert_eq!(
+        (row.state, row.status, row.dialogs.len()),
+        (nightjar_schema::CallState::Completed, Some(200), 1)
+    );
+}

@@ -75,11 +75,9 @@ fn check_call(faults: &mut Faults, row: &Call, call: &CallExpected) {
     faults.same(what("to name"), &row.to.name, &call.to_name);
     faults.same(what("dialled"), &row.dialled.number, &call.dialled_number);
     check_times(faults, row, call);
-    // Without signalling nobody can tell.
-    if call.protocol != Protocol::None {
-        let begun = what("begun before the capture");
-        faults.same(begun, &row.begun_before_capture, &call.begun_before_capture);
-    }
+    let begun = what("begun before the capture");
+    faults.same(begun, &row.begun_before_capture, &call.begun_before_capture);
+    check_dialogs(faults, row, call);
     let found: BTreeMap<String, &Stream> = row.streams.iter().map(|stream| (key(stream), stream)).collect();
     let expected: BTreeMap<String, &StreamExpected> =
         call.streams.iter().map(|stream| (expected_key(stream), stream)).collect();
@@ -90,6 +88,28 @@ fn check_call(faults: &mut Faults, row: &Call, call: &CallExpected) {
             check_stream(faults, row, stream, expected);
         }
     }
+}
+
+/// Forks and hunted targets, each with what became of it; the one that answered talks to the end.
+fn check_dialogs(faults: &mut Faults, row: &Call, call: &CallExpected) {
+    if call.dialogs.is_empty() || call.answered_at.is_none() {
+        return;
+    }
+    let what = |field: &str| format!("call {}: {field}", call.index);
+    let tag = |tag: &str| Some(tag.to_owned());
+    let expected: Vec<_> = call.dialogs.iter().map(|dialog| (tag(&dialog.to_tag), dialog.status)).collect();
+    let found: Vec<_> = row.dialogs.iter().map(|dialog| (dialog.to_tag.clone(), dialog.status)).collect();
+    faults.same(what("dialogs"), &found, &expected);
+    for (found, expected) in row.dialogs.iter().zip(&call.dialogs) {
+        if expected.ended_at.is_some() {
+            faults.same(what("a dialog's end"), &found.ended_at, &expected.ended_at);
+        }
+    }
+    let last = row.dialogs.last().map(|dialog| (dialog.answered_at, dialog.ended_at));
+    faults.same(what("the answered dialog"), &last, &Some((call.answered_at, call.ended_at)));
+    let answer = row.events.iter().find(|event| event.kind == CallEventKind::Answer);
+    let leg = row.dialogs.last().and_then(|dialog| dialog.legs.get(1).copied());
+    faults.same(what("who answered"), &answer.and_then(|event| event.leg), &leg);
 }
 
 /// A datagram has come when its last fragment has: so much later than its first.

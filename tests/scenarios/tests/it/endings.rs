@@ -58,3 +58,18 @@ fn a_call_without_signalling_ends_by_media_time_out() {
     assert_eq!(row.end.map(|end| end.cause), Some(EndCause::MediaTimeout));
     assert_eq!(row.streams.len(), 2);
 }
+
+#[test]
+fn a_held_call_whose_session_timer_runs_out_is_over() {
+    let (row, _) = beside_a_long_call(|call| {
+        call.session_expires = Some(90);
+        call.ending = Ending::ByeUnseen;
+        let (how, span) = (HoldForm::SendOnly, Nanos::from_secs(400));
+        let change = MidCallChange::Hold { how, span, music: Music::None };
+        call.mid_call.push(MidCall { at: Nanos::from_secs(5), by: Side::Callee, change });
+    });
+    assert_eq!(
+        (row.state, row.end.map(|end| end.cause)),
+        (CallState::Incomplete, Some(EndCause::SessionTimer))
+    );
+}

@@ -249,7 +249,7 @@ fn said<'a>(name: &str, row: &Call, call: &'a CallExpected, recording: &Recordin
     }
     // Who was heard before signalling named the parties stays on its channel.
     let mirrored =
-        row.begun_before_capture && recording.channel_legs.first().is_some_and(|legs| *legs == [1]);
+        call.dialled_number.is_none() && recording.channel_legs.first().is_some_and(|legs| *legs == [1]);
     let start = recording.started_at.0;
     let spans = |packets: &[Packet]| {
         spans(packets).into_iter().map(|(a, b)| ((a - start) / 1000, (b - start) / 1000))

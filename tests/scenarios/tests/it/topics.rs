@@ -17,6 +17,21 @@ const BEGINNINGS: &[&str] = &[
     "late-offer",
     "early-media",
     "forked",
+    "forked-both-answer",
+    "hunted",
+    "cancel-crosses-answer",
+    "bye-before-ack",
+    "ack-unseen",
+    "tagless-callee",
+];
+
+const BEFORE_THE_ANSWER: &[&str] = &[
+    "prack",
+    "prack-early-media",
+    "prack-answers",
+    "prack-cancelled",
+    "early-update-moves-caller",
+    "early-update-by-callee",
 ];
 
 const UNANSWERED: &[&str] = &[
@@ -32,6 +47,8 @@ const UNANSWERED: &[&str] = &[
     "early-media-cancelled",
     "early-media-rejected",
     "forked-cancelled",
+    "hunted-in-vain",
+    "hunted-cancelled",
 ];
 
 const CHANGES: &[&str] = &[
@@ -40,7 +57,17 @@ const CHANGES: &[&str] = &[
     "reinvite-switches-law",
     "reinvite-changes-ptime",
     "reinvite-changes-all",
+    "reinvite-refused",
+    "reinvite-challenged",
+    "reinvite-glare",
+    "reinvite-comes-late",
+    "moved-and-returned",
+    "moved-and-returned-twice",
+    "update-moves-caller",
+    "update-changes-all",
+    "tagless-reinvite",
     "session-timer",
+    "session-timer-by-update",
 ];
 
 const HOLDS: &[&str] = &[
@@ -52,6 +79,8 @@ const HOLDS: &[&str] = &[
     "hold-twice",
     "hold-60-minutes",
     "hold-until-bye",
+    "hold-late-offer",
+    "hold-counted-on",
 ];
 
 const PARTIAL: &[&str] = &[
@@ -60,8 +89,14 @@ const PARTIAL: &[&str] = &[
     "begun-before-capture",
     "begun-before-capture-bye-only",
     "media-before-signalling",
+    "media-before-signalling-in-mid-capture",
+    "media-explained-by-update",
+    "media-explained-by-bye",
+    "media-explained-by-answer",
+    "media-explained-late",
     "media-only",
     "media-only-beside-a-call",
+    "media-only-in-mid-capture",
     "one-sided",
     "no-media",
 ];
@@ -109,6 +144,7 @@ const STREAMS: &[&str] = &[
     "ptime-changes",
     "law-switch",
     "ssrc-change",
+    "ssrc-change-lossy",
     "sequence-wrap",
     "timestamp-wrap",
     "dtx",
@@ -140,6 +176,7 @@ fn check(names: &[&str]) {
 fn every_scenario_has_its_topic() {
     let topics = [
         BEGINNINGS,
+        BEFORE_THE_ANSWER,
         UNANSWERED,
         CHANGES,
         HOLDS,
@@ -161,6 +198,11 @@ fn every_scenario_has_its_topic() {
 #[test]
 fn calls_that_are_answered_in_every_way() {
     check(BEGINNINGS);
+}
+
+#[test]
+fn what_is_negotiated_before_the_answer() {
+    check(BEFORE_THE_ANSWER);
 }
 
 #[test]
