@@ -6,9 +6,11 @@
 //! [`AfXdpConfig::hold`] and merged. One that appears later still is given at once, counted as late.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use nightjar_wire::Nanos;
+use nightjar_wire::xdp::{EndpointKey, EndpointVerdict, address, mapped_address};
+use nightjar_wire::{Endpoint, Nanos};
 use rustix::thread::{NanosleepRelativeResult, Timespec, nanosleep};
 
 use crate::SourceError;
@@ -205,6 +207,15 @@ impl AfXdpSource {
     }
 }
 
+/// An endpoint as the program's map knows it.
+pub fn endpoint_key(endpoint: Endpoint) -> EndpointKey {
+    let addr = match endpoint.addr {
+        IpAddr::V4(addr) => mapped_address(addr.octets()),
+        IpAddr::V6(addr) => address(&addr.octets()),
+    };
+    EndpointKey { addr, port: endpoint.port, realm: endpoint.realm.0 }
+}
+
 /// Does something to each tap with its lanes.
 fn each_tap(taps: &mut [Tap], lanes: &mut [Lane], mut does: impl FnMut(&mut Tap, &mut [Lane])) {
     let mut lanes = lanes;
@@ -273,6 +284,18 @@ impl PacketSource for AfXdpSource {
 
     fn lateness_limit(&self) -> Nanos {
         whole_nanos(LATE)
+    }
+
+    fn learn(&mut self, endpoint: Endpoint) {
+        for tap in &mut self.taps {
+            tap.program.learn_or_count(endpoint_key(endpoint), EndpointVerdict::Media);
+        }
+    }
+
+    fn forget(&mut self, endpoint: Endpoint) {
+        for tap in &mut self.taps {
+            tap.program.forget_or_count(endpoint_key(endpoint));
+        }
     }
 
     /// One for each interface that still exists and whose counters can be read.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nightjar_wire::{LinkType, Nanos};
+use nightjar_wire::{Endpoint, LinkType, Nanos};
 
 use crate::{SourceError, XdpCounts};
 
@@ -127,6 +127,13 @@ pub trait PacketSource {
     fn lateness_limit(&self) -> Nanos {
         Nanos::ZERO
     }
+
+    /// Media of a call goes to this endpoint or comes from it: a source that chooses what it gives shall
+    /// give all of it.
+    fn learn(&mut self, _endpoint: Endpoint) {}
+
+    /// No call names this endpoint any more.
+    fn forget(&mut self, _endpoint: Endpoint) {}
 
     /// What the XDP program and the kernel have counted per interface, where there is one: levels 2 and
     /// 3 of the ledger.

@@ -13,6 +13,7 @@ use nightjar_wire::{
 use uuid::Uuid;
 
 use crate::event::CoreEvent;
+use crate::learned::{Learned, LearnedEndpoints};
 use crate::ledger::{Dropped, Ignored, Ledger};
 use crate::outage::Interrupted;
 use crate::preroll::{self, Evicted, Preroll};
@@ -100,6 +101,7 @@ pub struct CaptureCore<O> {
     directory: Directory,
     flows: FlowTable,
     preroll: Preroll,
+    learned: LearnedEndpoints,
     reassembly: Reassembly,
     ledger: Ledger,
     output: O,
@@ -130,6 +132,7 @@ impl<O: CoreOutput> CaptureCore<O> {
         CaptureCore {
             directory: Directory::new(config.signal.clone()),
             flows: FlowTable::new(config.limits),
+            learned: LearnedEndpoints::default(),
             preroll: Preroll::new(bytes),
             reassembly: Reassembly::default(),
             ledger: Ledger::default(),
@@ -256,6 +259,11 @@ impl<O: CoreOutput> CaptureCore<O> {
     pub fn end_batch(&mut self, lateness: Nanos) {
         self.lateness = lateness;
         self.output.publish(self.clock);
+    }
+
+    /// Tells what is new about the endpoints of calls since it was last asked.
+    pub fn take_learned(&mut self, tell: impl FnMut(Learned)) {
+        self.learned.drain().for_each(tell);
     }
 
     fn tell_watermark(&mut self, now: Nanos) {

@@ -4,7 +4,7 @@ use nightjar_capture::{
     AfPacketConfig, AfPacketSource, AfXdpConfig, AfXdpSource, CaptureClock, CopyMode, PacketSource,
     ProgramMode, RawFrame, Received, SourceError, SourceStatistics, Stopped, XdpCounts, host_use,
 };
-use nightjar_wire::Nanos;
+use nightjar_wire::{Endpoint, Nanos};
 
 use crate::config::{Config, Method};
 
@@ -106,6 +106,18 @@ impl PacketSource for LiveSource {
         match self {
             LiveSource::Xdp(source) => source.lateness_limit(),
             LiveSource::Packet(source) => source.lateness_limit(),
+        }
+    }
+
+    fn learn(&mut self, endpoint: Endpoint) {
+        if let LiveSource::Xdp(source) = self {
+            source.learn(endpoint);
+        }
+    }
+
+    fn forget(&mut self, endpoint: Endpoint) {
+        if let LiveSource::Xdp(source) = self {
+            source.forget(endpoint);
         }
     }
 

@@ -214,6 +214,16 @@ impl XdpProgram {
         }
     }
 
+    /// As [`XdpProgram::learn`]; what cannot be told counts as full: its media is told by shape.
+    pub(super) fn learn_or_count(&mut self, key: EndpointKey, verdict: EndpointVerdict) {
+        self.full += u64::from(self.learn(key, verdict).is_err());
+    }
+
+    /// As [`XdpProgram::forget`]; an endpoint that cannot be forgotten keeps its place.
+    pub(super) fn forget_or_count(&mut self, key: EndpointKey) {
+        self.full += u64::from(self.forget(key).is_err());
+    }
+
     /// Lets the program forget an endpoint.
     ///
     /// # Errors
@@ -225,7 +235,7 @@ impl XdpProgram {
         Ok(())
     }
 
-    /// How often an endpoint found the map full.
+    /// How often an endpoint found the map full, or the map refused a change.
     pub fn full(&self) -> u64 {
         self.full
     }
