@@ -93,6 +93,9 @@ impl CallAudio {
         call.earlier = so_far;
         // What was lost behind that point is found again.
         call.earlier.gaps.retain(|gap| gap.cause != GapCause::Wire || gap.at_ms * 8 < samples);
+        for stream in &mut call.earlier.streams {
+            stream.heard_samples = stream.heard_samples.min(samples);
+        }
         call
     }
 

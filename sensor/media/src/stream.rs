@@ -295,7 +295,7 @@ impl AudioStream {
         let by_next = after.and_then(|next| Some(next.at - Some(next.ticks - ticks).filter(near)?));
         let by_last = before.and_then(|last| Some(last.at + Some(ticks - last.ticks).filter(near)?));
         let at = by_next.or(by_last)?;
-        let at = at.max(before.map_or(at, |last| last.at)).min(after.map_or(at, |next| next.at));
+        let at = at.max(before.map_or(at, QueuedPacket::end)).min(after.map_or(at, |next| next.at));
         (arrival < nanos_at(at) + late_after).then_some(at)
     }
 

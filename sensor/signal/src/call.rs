@@ -330,7 +330,7 @@ impl Call {
         });
         self.clocks.closing = Some(now);
         self.changed = false;
-        self.revision += 1;
+        self.revision = self.revision.saturating_add(1);
         self.ending = Some(ending);
     }
 
@@ -343,7 +343,7 @@ impl Call {
     /// Says once that something changed.
     pub(crate) fn tell_change(&mut self, at: Nanos, fx: &mut Effects<'_>) {
         if self.announced && std::mem::take(&mut self.changed) {
-            self.revision += 1;
+            self.revision = self.revision.saturating_add(1);
             fx.outputs.push_back(Output::Changed { call: self.key, at });
         }
     }
