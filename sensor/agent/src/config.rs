@@ -4,11 +4,16 @@
 mod reader;
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use reader::{Faults, Table};
 
 use crate::args::{Channels, Format};
+
+/// Bytes of a token's file at most.
+const MAX_TOKEN_FILE: u64 = 4096;
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,7 +180,12 @@ fn read_control(mut table: Table<'_, '_>, faults: &mut Faults<'_>) -> Control {
     }
     let token = match table.text("token_file", faults) {
         None => String::new(),
-        Some(path) => match std::fs::read_to_string(&path) {
+        Some(path) => match read_token(Path::new(&path)) {
+            Ok(token) if token.len() as u64 > MAX_TOKEN_FILE => {
+                let limit = format!("{path} is longer than {MAX_TOKEN_FILE} bytes; ");
+                table.fault("token_file", &(limit + "it must hold the sensor's token alone"), faults);
+                String::new()
+            }
             Ok(token) if !token.trim().is_empty() => token.trim().to_owned(),
             Ok(_) => {
                 table.fault(
@@ -194,6 +204,13 @@ fn read_control(mut table: Table<'_, '_>, faults: &mut Faults<'_>) -> Control {
     let ca_file = table.optional_text("ca_file", faults).map(PathBuf::from);
     table.finish(faults);
     Control { url: url.trim_end_matches('/').to_owned(), token, ca_file }
+}
+
+/// The file's beginning, one byte longer than it may be at most: it may be a device without end.
+fn read_token(path: &Path) -> std::io::Result<String> {
+    let mut token = String::new();
+    File::open(path)?.take(MAX_TOKEN_FILE + 1).read_to_string(&mut token)?;
+    Ok(token)
 }
 
 #[cfg(test)]
@@ -234,5 +251,13 @@ mod tests {
         let faults = parse(&text).unwrap_err();
         assert_eq!(faults.len(), 2, "{faults:?}");
         assert!(faults[1].message.contains("/nonexistent/token"));
+    }
+
+    #[test]
+    fn a_token_file_without_end_is_refused() {
+        let text = format!("{SMALLEST}[control]\nurl = \"http://x\"\ntoken_file = \"/dev/zero\"\n");
+        let faults = parse(&text).unwrap_err();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].message.contains("longer than 4096 bytes"), "{faults:?}");
     }
 }

@@ -444,21 +444,19 @@ impl<O: CoreOutput> CaptureCore<O> {
 
     /// A stream's wait is over: a plausible one becomes a call without signalling.
     fn decide_waiting(&mut self, id: u32) {
-        let Some(stream) = self.flows.stream(id) else { return };
-        let (flow, ssrc, first_at) = (stream.key.flow, stream.key.ssrc, stream.figures.first_at);
-        if self.flows.is_plausible(id) {
-            let call = self.directory.handle_unsignalled(first_at, flow, ssrc);
-            self.drain_directory();
-            if self.flows.stream(id).is_some_and(|stream| stream.membership.is_none()) {
-                let speaker = self.directory.unsignalled_speaker(call, flow);
-                self.flows.join_unsignalled(id, call, speaker);
-                self.joined(id);
-            }
-        } else {
+        let Some(stream) = self.flows.stream(id).filter(|_| self.flows.is_plausible(id)) else {
             let frames = self.preroll.release(id, |_, _, _| {});
             self.ledger.held -= frames;
             self.ledger.ignore(Ignored::UnexplainedRtp, frames);
-            self.flows.remove_waiting(id);
+            return self.flows.remove_waiting(id);
+        };
+        let (flow, ssrc, first_at) = (stream.key.flow, stream.key.ssrc, stream.figures.first_at);
+        let call = self.directory.handle_unsignalled(first_at, flow, ssrc);
+        self.drain_directory();
+        if self.flows.stream(id).is_some_and(|stream| stream.membership.is_none()) {
+            let speaker = self.directory.unsignalled_speaker(call, flow);
+            self.flows.join_unsignalled(id, call, speaker);
+            self.joined(id);
         }
     }
 
@@ -585,4 +583,35 @@ struct Datagram<'a> {
     ip_id: Option<u16>,
     /// Frames that it came in.
     frames: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysed::Analysed;
+
+    /// Nothing takes a waiting stream away before its wait is over; should that change, what waits
+    /// of it must not be forgotten.
+    #[test]
+    fn what_waits_of_a_stream_that_is_gone_is_counted() {
+        let config = CoreConfig {
+            depth: Depth::Payload,
+            snapshots: Snapshots::Never,
+            signal: SignalConfig::default(),
+            limits: Limits::default(),
+            realm: Realm(0),
+        };
+        let mut core = CaptureCore::new(config, Analysed::new(|_| {}));
+        let endpoint = |host: u8| Endpoint::new(Realm(0), [10, 0, 0, host].into(), 4000);
+        let (at, payload) = (Nanos::from_secs(1), [0x80, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0xd5]);
+        let (src, dst) = (endpoint(1), endpoint(2));
+        core.ledger.received += 1;
+        core.handle_time(at);
+        let (truncated, ip_id, payload) = (false, None, &payload[..]);
+        core.handle_datagram(&Datagram { at, src, dst, payload, truncated, ip_id, frames: 1 });
+        assert_eq!(core.ledger.held, 1);
+        core.flows.remove_waiting(0);
+        core.handle_time(at + preroll::WAIT);
+        assert_eq!((core.ledger.held, core.ledger.residual()), (0, 0));
+    }
 }
