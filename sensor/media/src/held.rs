@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use nightjar_wire::Nanos;
 
+use crate::stream::MAX_BACKWARDS;
+
 /// Bytes that a held packet costs beside its own.
 const OVERHEAD: usize = size_of::<HeldPacket>();
 
@@ -39,16 +41,21 @@ impl Held {
         self.bytes.extend_from_slice(datagram);
     }
 
-    /// Gives up all packets in order of arrival; a stream's packets stay in their own order, even
-    /// when their stamps jump back, and streams of the same moment go by number, so that the order
-    /// of hand-over does not matter.
+    /// Gives up all packets in order of arrival, and streams of the same moment by number, so that
+    /// the order of hand-over does not matter; but when stamps jump back a stream's packets stay in
+    /// their own order, and come behind what was captured before the jump.
     pub(crate) fn drain(&mut self, mut take: impl FnMut(u32, Nanos, &[u8])) {
         let Held { packets, bytes } = std::mem::take(self);
         let mut latest: BTreeMap<u32, Nanos> = BTreeMap::new();
         let mut order: Vec<(Nanos, u32, HeldPacket)> = Vec::with_capacity(packets.len());
+        let mut newest = Nanos::ZERO;
         for packet in packets {
             let latest = latest.entry(packet.stream).or_default();
             *latest = packet.arrival.max(*latest);
+            if *latest + MAX_BACKWARDS < newest {
+                *latest = newest;
+            }
+            newest = newest.max(*latest);
             order.push((*latest, packet.stream, packet));
         }
         order.sort_by_key(|(latest, stream, _)| (*latest, *stream));
@@ -88,5 +95,19 @@ mod tests {
         let mut order = Vec::new();
         held.drain(|_, _, datagram| order.extend_from_slice(datagram));
         assert_eq!(order, b"acebd");
+    }
+
+    #[test]
+    fn a_stream_that_begins_behind_a_jump_does_not_come_first() {
+        let mut held = Held::default();
+        let second = |seconds| Nanos::from_secs(seconds);
+        for (stream, arrival, byte) in
+            [(1, second(3600), b"a"), (2, second(7), b"c"), (1, second(3600), b"b"), (2, second(8), b"d")]
+        {
+            held.push(stream, arrival, byte);
+        }
+        let mut order = Vec::new();
+        held.drain(|_, _, datagram| order.extend_from_slice(datagram));
+        assert_eq!(order, b"abcd");
     }
 }

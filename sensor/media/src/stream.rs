@@ -15,7 +15,7 @@ use crate::sequence::{Order, SequenceWindow};
 use crate::{Fate, StreamCounts, StreamSpec, StreamSummary};
 
 /// Stamps that go back by more than this are a jump of the clock, not an order of packets.
-const MAX_BACKWARDS: Nanos = Nanos::from_secs(1);
+pub(crate) const MAX_BACKWARDS: Nanos = Nanos::from_secs(1);
 
 /// A very old packet's RTP time lies behind the latest by less than this, in ticks: 3 minutes.
 const MAX_OLD_TICKS: i32 = 180 * 8000;

@@ -153,7 +153,12 @@ impl<O: CoreOutput> CaptureCore<O> {
             let state = found.snapshots.get(&call);
             // A state that cannot be read is another version's, or was in the journal's lost end.
             if state.is_some_and(|state| self.directory.restore(state).is_ok()) {
-                restored.ids.extend(self.directory.row(call).map(|row| row.id));
+                if let Some(row) = self.directory.row(call) {
+                    restored.ids.push(row.id);
+                    // The state may be older than what the journal knows of the call's streams.
+                    let changed = self.flows.forget_unknown(call, row.legs.len(), row.dialogs.len());
+                    changed.into_iter().for_each(|id| self.announce(id));
+                }
                 let from = found.last_at(call).min(now);
                 self.output.event(now, CoreEvent::Outage { call, from, to: now });
             } else {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use nightjar_schema::{CallEventKind, CallSeed, EndCause, LegRole, Party, Protocol, call_id};
+use nightjar_schema::{CallEventKind, CallSeed, EndCause, LegRole, Party, Protocol};
 use nightjar_wire::{CallKey, FlowKey, Nanos, Realm};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::arrival::{Arrival, Side};
 use crate::config::SignalConfig;
 use crate::dialog::Dialog;
+use crate::ids::CallIds;
 use crate::invite::Invite;
 use crate::output::Output;
 use crate::parties::{Parties, asserted_uri};
@@ -134,7 +135,12 @@ pub(crate) struct Call {
 
 impl Call {
     /// A call whose first message this is.
-    pub(crate) fn open(key: CallKey, arrival: &Arrival<'_>, config: &SignalConfig) -> Call {
+    pub(crate) fn open(
+        key: CallKey,
+        arrival: &Arrival<'_>,
+        config: &SignalConfig,
+        ids: &mut CallIds,
+    ) -> Call {
         let message = arrival.message;
         let fresh = arrival.is_fresh_invite();
         let first_dialog = [message.call_id, b"\0", arrival.from_tag].concat();
@@ -152,7 +158,7 @@ impl Call {
         let is_answer = message.status().is_some_and(|_| message.method == crate::message::Method::Invite);
         Call {
             key,
-            id: call_id(&CallSeed {
+            id: ids.give(&CallSeed {
                 sensor: &config.sensor,
                 realm: realm.0,
                 source: &config.source,
@@ -237,6 +243,8 @@ impl Call {
         };
         let fork = self.dialogs[0].fork([0, device], callee_tag, arrival.at);
         self.dialogs.push(fork);
+        // Its streams will speak of the new leg: a later start must know it too.
+        self.changed = true;
         self.dialogs.len() - 1
     }
 

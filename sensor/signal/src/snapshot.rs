@@ -62,6 +62,7 @@ impl Directory {
         for binding in call.dialogs.iter().flat_map(|dialog| dialog.sessions.bound()) {
             self.outputs.push_back(Output::Bind(binding.clone()));
         }
+        self.ids.add(call.id);
         self.insert(call);
         Ok(key)
     }
@@ -91,6 +92,7 @@ impl Call {
             && self.flows.iter().all(|flow| some_leg(flow.speaker))
             && self.happenings.iter().all(|happening| leg(happening.leg))
             && self.ending.as_ref().is_none_or(|ending| some_leg(ending.leg))
+            && self.ending.is_some() == self.clocks.closing.is_some()
     }
 }
 
@@ -126,5 +128,6 @@ mod tests {
         assert_eq!(restore(|call| call.legs.truncate(1)), Err(RestoreError::Corrupt));
         assert_eq!(restore(|call| call.answered_by = Some(1)), Err(RestoreError::Corrupt));
         assert_eq!(restore(|call| call.dialogs.clear()), Err(RestoreError::Corrupt));
+        assert_eq!(restore(|call| call.clocks.closing = Some(Nanos(1))), Err(RestoreError::Corrupt));
     }
 }

@@ -4,7 +4,7 @@ use nightjar_agent::config::parse;
 
 pub(super) fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    // A token's file is read: not from a device that never ends.
+    // A token's file is read: not from a device that waits.
     if text.contains("token_file") && (text.contains("/dev") || text.contains("/proc") || text.contains('\\'))
     {
         return;
