@@ -178,7 +178,7 @@ impl CallAudio {
     /// packets ends at `watermark` or before.
     pub fn advance(&mut self, watermark: Nanos, sink: &mut impl FrameSink) {
         if self.decided.is_none() {
-            return;
+            return self.held.note_watermark(watermark);
         }
         self.release_held(watermark, sink);
         let jumped = self.streams.iter().filter_map(AudioStream::jumped_to).max();

@@ -23,6 +23,8 @@ struct HeldPacket {
 pub(crate) struct Held {
     packets: Vec<HeldPacket>,
     bytes: Vec<u8>,
+    /// Watermarks, each with the number of packets that were handed over before.
+    watermarks: Vec<(usize, Nanos)>,
 }
 
 impl Held {
@@ -41,21 +43,32 @@ impl Held {
         self.bytes.extend_from_slice(datagram);
     }
 
+    /// No packet comes any more that was captured earlier: one stamped so is from behind a jump.
+    pub(crate) fn note_watermark(&mut self, watermark: Nanos) {
+        match self.watermarks.last_mut() {
+            Some((count, known)) if *count == self.packets.len() => *known = watermark.max(*known),
+            _ => self.watermarks.push((self.packets.len(), watermark)),
+        }
+    }
+
     /// Gives up all packets in order of arrival, and streams of the same moment by number, so that
     /// the order of hand-over does not matter; but when stamps jump back a stream's packets stay in
     /// their own order, and come behind what was captured before the jump.
     pub(crate) fn drain(&mut self, mut take: impl FnMut(u32, Nanos, &[u8])) {
-        let Held { packets, bytes } = std::mem::take(self);
+        let Held { packets, bytes, watermarks } = std::mem::take(self);
         let mut latest: BTreeMap<u32, Nanos> = BTreeMap::new();
         let mut order: Vec<(Nanos, u32, HeldPacket)> = Vec::with_capacity(packets.len());
-        let mut newest = Nanos::ZERO;
-        for packet in packets {
+        let mut watermarks = watermarks.into_iter().peekable();
+        let mut watermark = Nanos::ZERO;
+        for (number, packet) in packets.into_iter().enumerate() {
+            while let Some((_, told)) = watermarks.next_if(|(count, _)| *count <= number) {
+                watermark = told.max(watermark);
+            }
             let latest = latest.entry(packet.stream).or_default();
             *latest = packet.arrival.max(*latest);
-            if *latest + MAX_BACKWARDS < newest {
-                *latest = newest;
+            if *latest + MAX_BACKWARDS < watermark {
+                *latest = watermark;
             }
-            newest = newest.max(*latest);
             order.push((*latest, packet.stream, packet));
         }
         order.sort_by_key(|(latest, stream, _)| (*latest, *stream));
@@ -105,6 +118,7 @@ mod tests {
             [(1, second(3600), b"a"), (2, second(7), b"c"), (1, second(3600), b"b"), (2, second(8), b"d")]
         {
             held.push(stream, arrival, byte);
+            held.note_watermark(arrival);
         }
         let mut order = Vec::new();
         held.drain(|_, _, datagram| order.extend_from_slice(datagram));

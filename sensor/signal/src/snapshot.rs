@@ -109,14 +109,30 @@ mod tests {
 
     /// What becomes of a call's snapshot that `harm` has been done to.
     fn restore(harm: impl FnOnce(&mut Call)) -> Result<CallKey, RestoreError> {
+        Directory::new(SignalConfig::default()).restore(&harmed(harm))
+    }
+
+    fn harmed(harm: impl FnOnce(&mut Call)) -> Vec<u8> {
         let endpoint = |host: u8| Endpoint::new(Realm(0), [10, 0, 0, host].into(), 5060);
         let mut directory = Directory::new(SignalConfig::default());
         directory.handle_sip(Nanos::from_secs(1), endpoint(1), endpoint(2), INVITE).expect("a message");
         let mut call = directory.calls.remove(&CallKey(0)).expect("a call");
         assert!(!call.dialogs[0].sessions.bound().is_empty());
         harm(&mut call);
-        let state = postcard::to_extend(&(directory.now, &call), vec![VERSION]).expect("a call serialises");
-        Directory::new(SignalConfig::default()).restore(&state)
+        postcard::to_extend(&(directory.now, &call), vec![VERSION]).expect("a call serialises")
+    }
+
+    #[test]
+    fn a_refusal_that_never_was_does_not_fall_due_for_ever() {
+        let state = harmed(|call| {
+            let since = Some(Nanos::from_secs(1));
+            (call.clocks.retry, call.clocks.settled, call.clocks.cancelled) = (since, since, since);
+        });
+        let mut directory = Directory::new(SignalConfig::default());
+        assert_eq!(directory.restore(&state), Ok(CallKey(0)));
+        directory.handle_time(Nanos::from_secs(1));
+        directory.handle_time(Nanos::from_secs(3_600));
+        assert_eq!(directory.open_calls().count(), 0);
     }
 
     #[test]

@@ -185,3 +185,24 @@ fn a_recording_that_ends_within_a_frame_counts_only_what_it_holds() {
     assert_eq!((summary.samples, summary.streams[0].heard_samples), (9 * 8000 + 56, 9 * 8000 + 56));
     assert_eq!(summary.counts().total(), 500);
 }
+
+#[test]
+fn a_party_that_begins_behind_a_jump_back_begins_now() {
+    for decision in [Decision::Everything, Decision::Undecided] {
+        let mut call = CallAudio::new(&AudioConfig::default(), decision);
+        [spec(0, 0), spec(1, 1)].into_iter().for_each(|spec| call.open_stream(spec));
+        let caller = Party { delay: 0.0, ..Party::new(0) }.talk(0.1, &tone(400.0));
+        for packet in &caller {
+            call.handle_packet(0, packet.arrival, &packet.bytes);
+        }
+        let mut tape = Tape::default();
+        call.advance(caller[4].arrival, &mut tape);
+        let callee = Party { delay: 0.0, ..Party::new(1) }.talk(0.1, &tone(400.0));
+        for packet in callee {
+            call.handle_packet(1, packet.arrival - Nanos::from_secs(3600), &packet.bytes);
+        }
+        let summary = call.finish(caller[4].arrival, &mut tape);
+        assert!(summary.duration < Nanos::from_secs(1), "{decision:?}: {:?}", summary.duration);
+        assert!(summary.marks.contains(&Mark::ClockJump));
+    }
+}
