@@ -32,7 +32,7 @@ pub struct CallAudio {
     /// The caller is on the right, because it was heard there before anybody knew that it is the
     /// caller.
     mirrored: bool,
-    /// Frames are closed up to this moment.
+    /// Frames are closed up to this moment, or would be if the call were decided.
     watermark: Nanos,
     gaps: GapLog,
     digits: DigitLog,
@@ -287,8 +287,9 @@ impl CallAudio {
     /// between them, so that the queues stay short.
     fn release_held(&mut self, watermark: Nanos, sink: &mut impl FrameSink) {
         let mut held = std::mem::take(&mut self.held);
-        held.drain(|stream, arrival, datagram| {
+        held.drain(|stream, arrival, told, datagram| {
             self.close_frames(arrival.min(watermark), sink);
+            self.watermark = self.watermark.max(told);
             self.handle_now(stream, arrival, datagram);
         });
     }

@@ -53,11 +53,12 @@ impl Held {
 
     /// Gives up all packets in order of arrival, and streams of the same moment by number, so that
     /// the order of hand-over does not matter; but when stamps jump back a stream's packets stay in
-    /// their own order, and come behind what was captured before the jump.
-    pub(crate) fn drain(&mut self, mut take: impl FnMut(u32, Nanos, &[u8])) {
+    /// their own order, and come behind what was captured before the jump. With each comes the
+    /// watermark that it was handed over after.
+    pub(crate) fn drain(&mut self, mut take: impl FnMut(u32, Nanos, Nanos, &[u8])) {
         let Held { packets, bytes, watermarks } = std::mem::take(self);
         let mut latest: BTreeMap<u32, Nanos> = BTreeMap::new();
-        let mut order: Vec<(Nanos, u32, HeldPacket)> = Vec::with_capacity(packets.len());
+        let mut order: Vec<(Nanos, u32, Nanos, HeldPacket)> = Vec::with_capacity(packets.len());
         let mut watermarks = watermarks.into_iter().peekable();
         let mut watermark = Nanos::ZERO;
         for (number, packet) in packets.into_iter().enumerate() {
@@ -69,12 +70,12 @@ impl Held {
             if *latest + MAX_BACKWARDS < watermark {
                 *latest = watermark;
             }
-            order.push((*latest, packet.stream, packet));
+            order.push((*latest, packet.stream, watermark, packet));
         }
-        order.sort_by_key(|(latest, stream, _)| (*latest, *stream));
-        for (_, _, packet) in &order {
+        order.sort_by_key(|(latest, stream, ..)| (*latest, *stream));
+        for (_, _, watermark, packet) in &order {
             let start = packet.start as usize;
-            take(packet.stream, packet.arrival, &bytes[start..start + packet.len as usize]);
+            take(packet.stream, packet.arrival, *watermark, &bytes[start..start + packet.len as usize]);
         }
     }
 }
@@ -92,7 +93,7 @@ mod tests {
         held.push(1, Nanos(7), b"c");
         assert_eq!(held.size(), 4 * (1 + OVERHEAD));
         let mut order = Vec::new();
-        held.drain(|_, _, datagram| order.extend_from_slice(datagram));
+        held.drain(|_, _, _, datagram| order.extend_from_slice(datagram));
         assert_eq!(order, b"abcd");
         assert!(held.is_empty());
     }
@@ -106,7 +107,7 @@ mod tests {
             held.push(stream, Nanos(arrival), byte);
         }
         let mut order = Vec::new();
-        held.drain(|_, _, datagram| order.extend_from_slice(datagram));
+        held.drain(|_, _, _, datagram| order.extend_from_slice(datagram));
         assert_eq!(order, b"acebd");
     }
 
@@ -121,7 +122,7 @@ mod tests {
             held.note_watermark(arrival);
         }
         let mut order = Vec::new();
-        held.drain(|_, _, datagram| order.extend_from_slice(datagram));
+        held.drain(|_, _, _, datagram| order.extend_from_slice(datagram));
         assert_eq!(order, b"abcd");
     }
 }

@@ -188,11 +188,12 @@ fn a_recording_that_ends_within_a_frame_counts_only_what_it_holds() {
 
 #[test]
 fn a_party_that_begins_behind_a_jump_back_begins_now() {
-    for decision in [Decision::Everything, Decision::Undecided] {
+    let cases = [Decision::Everything, Decision::Undecided].into_iter();
+    for (decision, heard_before) in cases.flat_map(|decision| [(decision, false), (decision, true)]) {
         let mut call = CallAudio::new(&AudioConfig::default(), decision);
         [spec(0, 0), spec(1, 1)].into_iter().for_each(|spec| call.open_stream(spec));
         let caller = Party { delay: 0.0, ..Party::new(0) }.talk(0.1, &tone(400.0));
-        for packet in &caller {
+        for packet in caller.iter().filter(|_| heard_before) {
             call.handle_packet(0, packet.arrival, &packet.bytes);
         }
         let mut tape = Tape::default();
@@ -203,6 +204,7 @@ fn a_party_that_begins_behind_a_jump_back_begins_now() {
         }
         let summary = call.finish(caller[4].arrival, &mut tape);
         assert!(summary.duration < Nanos::from_secs(1), "{decision:?}: {:?}", summary.duration);
+        assert_eq!(summary.heard.len(), 1 + usize::from(heard_before));
         assert!(summary.marks.contains(&Mark::ClockJump));
     }
 }
