@@ -4,11 +4,16 @@
 mod reader;
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use reader::{Faults, Table};
 
 use crate::args::{Channels, Format};
+
+/// Bytes of a token's file at most.
+const MAX_TOKEN_FILE: u64 = 4096;
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -226,8 +231,16 @@ fn is_base_url(url: &str) -> bool {
 
 /// A sensor's token, which stands alone in its file.
 fn read_token(path: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(path);
-    let text = text.map_err(|error| format!("cannot be used: cannot read {}: {error}", path.display()))?;
+    // One byte longer than it may be at most: it may be a device without end.
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_TOKEN_FILE + 1).read_to_string(&mut text));
+    read.map_err(|error| format!("cannot be used: cannot read {}: {error}", path.display()))?;
+    if text.len() as u64 > MAX_TOKEN_FILE {
+        return Err(format!(
+            "cannot be used: {} is longer than {MAX_TOKEN_FILE} bytes; it must hold the sensor's token alone",
+            path.display()
+        ));
+    }
     let token = text.trim();
     if token.is_empty() {
         return Err(format!("cannot be used: {} is empty; it must hold the sensor's token", path.display()));
@@ -345,5 +358,13 @@ mod tests {
         assert!(line == 4 && message.contains("eth0 twice"), "{line} {message}");
         let (line, message) = one("interfaces = [\"\"]\n");
         assert!(line == 4 && message.contains("one or more texts"), "{line} {message}");
+    }
+
+    #[test]
+    fn a_token_file_without_end_is_refused() {
+        let text = format!("{SMALLEST}[control]\nurl = \"http://x\"\ntoken_file = \"/dev/zero\"\n");
+        let faults = parse(&text).unwrap_err();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].message.contains("longer than 4096 bytes"), "{faults:?}");
     }
 }
