@@ -1,6 +1,9 @@
 //! The Opus encoder (RFC 6716) over libopus, set up for telephone speech at 8 kHz.
 
-use opus::{Application, Bitrate, Channels, Encoder, Signal};
+use std::ffi::c_int;
+use std::ptr::NonNull;
+
+use opusic_sys as ffi;
 
 /// Room that an encoded 20 ms packet needs at most (RFC 6716, 3.4: a frame has 1275 bytes or less).
 pub const MAX_PACKET_BYTES: usize = 1276;
@@ -45,22 +48,22 @@ impl std::fmt::Display for EncodeError {
 
 impl std::error::Error for EncodeError {}
 
-impl From<opus::Error> for EncodeError {
-    fn from(_: opus::Error) -> EncodeError {
-        EncodeError
-    }
-}
-
 /// A 20 ms packet that decodes to exact silence whatever came before it: CELT, narrowband, one
 /// frame whose first symbol is the silence flag (RFC 6716, 4.3). `[mono, stereo]`. A packet without
 /// a frame (DTX) would make the decoder go on with comfort noise from its last estimate.
 pub const SILENT_PACKET: [[u8; 3]; 2] = [[0x98, 0xff, 0xfe], [0x9c, 0xff, 0xfe]];
 
-/// One Opus stream's encoder. State: 32 KB mono, 49 KB stereo.
+/// One Opus stream's encoder. State: 25 KB mono, 35 KB stereo. At telephone rates libopus codes
+/// speech with SILK alone, so its other half (CELT, 7 KB a channel) is left out from the start.
 pub struct OpusEncoder {
-    encoder: Encoder,
+    /// Made by `opus_encoder_create`, owned by this value alone.
+    state: NonNull<ffi::OpusEncoder>,
     channels: OpusChannels,
 }
+
+// SAFETY: libopus keeps nothing of an encoder outside its state and has no thread-local data; a
+// state may be used from any thread, by one at a time.
+unsafe impl Send for OpusEncoder {}
 
 impl OpusEncoder {
     /// Input sample rate in Hz.
@@ -71,18 +74,26 @@ impl OpusEncoder {
     /// # Errors
     /// [`EncodeError`] when libopus has no memory or a setting is out of range.
     pub fn new(channels: OpusChannels, settings: OpusSettings) -> Result<OpusEncoder, EncodeError> {
-        let count = match channels {
-            OpusChannels::Mono => Channels::Mono,
-            OpusChannels::Stereo => Channels::Stereo,
+        let count = channels.count() as c_int;
+        let mut error = ffi::OPUS_OK;
+        // SAFETY: the arguments are plain numbers, `error` lives through the call.
+        let state = unsafe {
+            ffi::opus_encoder_create(
+                Self::SAMPLE_RATE as i32,
+                count,
+                ffi::OPUS_APPLICATION_RESTRICTED_SILK,
+                &raw mut error,
+            )
         };
-        let mut encoder = Encoder::new(Self::SAMPLE_RATE, count, Application::Voip)?;
-        encoder.set_bitrate(Bitrate::Bits(settings.bitrate))?;
-        encoder.set_complexity(settings.complexity)?;
-        encoder.set_vbr(true)?;
-        encoder.set_signal(Signal::Voice)?;
+        // From here on dropping it frees the state.
+        let mut encoder = OpusEncoder { state: NonNull::new(state).ok_or(EncodeError)?, channels };
+        encoder.set(ffi::OPUS_SET_BITRATE_REQUEST, settings.bitrate)?;
+        encoder.set(ffi::OPUS_SET_COMPLEXITY_REQUEST, settings.complexity)?;
+        encoder.set(ffi::OPUS_SET_VBR_REQUEST, 1)?;
+        encoder.set(ffi::OPUS_SET_SIGNAL_REQUEST, ffi::OPUS_SIGNAL_VOICE)?;
         // Below 20 kbit/s libopus would turn two parties into one channel without a word.
-        encoder.set_force_channels(Some(count))?;
-        Ok(OpusEncoder { encoder, channels })
+        encoder.set(ffi::OPUS_SET_FORCE_CHANNELS_REQUEST, count)?;
+        Ok(encoder)
     }
 
     /// Samples per channel by which the output lags the input, at the input's rate.
@@ -90,16 +101,34 @@ impl OpusEncoder {
     /// # Errors
     /// [`EncodeError`] when libopus does not say.
     pub fn lookahead(&mut self) -> Result<usize, EncodeError> {
-        Ok(usize::try_from(self.encoder.get_lookahead()?).unwrap_or(0))
+        let mut samples: i32 = 0;
+        // SAFETY: the state is valid; this request takes a pointer to 32 bits that live through
+        // the call.
+        let code = unsafe {
+            ffi::opus_encoder_ctl(self.state.as_ptr(), ffi::OPUS_GET_LOOKAHEAD_REQUEST, &raw mut samples)
+        };
+        check(code)?;
+        usize::try_from(samples).map_err(|_| EncodeError)
     }
 
-    /// Encodes one frame of interleaved samples (2.5 to 60 ms) into `out` and returns the packet's
+    /// Encodes one frame of interleaved samples (10 to 60 ms) into `out` and returns the packet's
     /// length in bytes.
     ///
     /// # Errors
-    /// [`EncodeError`] when the frame's length is none of Opus's or `out` is too small.
+    /// [`EncodeError`] when the frame's length is none of SILK's or `out` is too small.
     pub fn encode(&mut self, frame: &[i16], out: &mut [u8]) -> Result<usize, EncodeError> {
-        Ok(self.encoder.encode(frame, out)?)
+        let count = self.channels.count();
+        if !frame.len().is_multiple_of(count) {
+            return Err(EncodeError);
+        }
+        let samples = c_int::try_from(frame.len() / count).map_err(|_| EncodeError)?;
+        let room = i32::try_from(out.len()).unwrap_or(i32::MAX);
+        // SAFETY: the state is valid; libopus reads `samples` samples per channel, all of which are
+        // in `frame`, and writes at most `room` bytes into `out`.
+        let len = unsafe {
+            ffi::opus_encode(self.state.as_ptr(), frame.as_ptr(), samples, out.as_mut_ptr(), room)
+        };
+        usize::try_from(len).map_err(|_| EncodeError)
     }
 
     /// Forgets what was encoded. After [`SILENT_PACKET`] a decoder that meets speech again starts
@@ -108,7 +137,14 @@ impl OpusEncoder {
     /// # Errors
     /// [`EncodeError`] when libopus refuses.
     pub fn reset(&mut self) -> Result<(), EncodeError> {
-        Ok(self.encoder.reset_state()?)
+        // SAFETY: the state is valid; this request takes no argument.
+        check(unsafe { ffi::opus_encoder_ctl(self.state.as_ptr(), ffi::OPUS_RESET_STATE) })
+    }
+
+    /// Changes a setting; `request` is one of those that take a number.
+    fn set(&mut self, request: c_int, value: i32) -> Result<(), EncodeError> {
+        // SAFETY: the state is valid; every `OPUS_SET_…_REQUEST` above takes one 32-bit number.
+        check(unsafe { ffi::opus_encoder_ctl(self.state.as_ptr(), request, value) })
     }
 
     /// The packet that stands for a silent frame.
@@ -117,10 +153,21 @@ impl OpusEncoder {
     }
 }
 
+impl Drop for OpusEncoder {
+    fn drop(&mut self) {
+        // SAFETY: the state came from `opus_encoder_create`, and nobody uses it after this.
+        unsafe { ffi::opus_encoder_destroy(self.state.as_ptr()) }
+    }
+}
+
+fn check(code: c_int) -> Result<(), EncodeError> {
+    if code == ffi::OPUS_OK { Ok(()) } else { Err(EncodeError) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opus::Decoder;
+    use opus::{Channels, Decoder};
 
     /// 20 ms of 400 Hz on the left, nothing on the right.
     fn frame(index: usize) -> Vec<i16> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{LazyLock, OnceLock};
 
-use nightjar_agent::args::{Channels, Format, Mode, Replay, Speed};
+use nightjar_agent::args::{Channels, Format, Mode, Replay, Speed, Stereo};
 use nightjar_agent::replay::{ReplayError, summarise};
 use nightjar_agent::summary::Summary;
 use nightjar_load::{Expected, PcapOptions, Scenario, scenarios};
@@ -24,6 +24,8 @@ pub struct Setting {
     pub format: Format,
     /// Their channels.
     pub channels: Channels,
+    /// How stereo Opus is coded; `None` as is usual.
+    pub stereo: Option<Stereo>,
     /// The pace.
     pub speed: Speed,
     /// Media workers.
@@ -37,6 +39,7 @@ impl Default for Setting {
             mode: Mode::Record,
             format: Format::Wav,
             channels: Channels::Stereo,
+            stereo: None,
             speed: Speed::Max,
             workers: 2,
         }
@@ -101,6 +104,7 @@ pub fn replay_file(capture: &Path, setting: Setting) -> Result<Replayed, ReplayE
         mode: setting.mode,
         format: setting.format,
         channels: setting.channels,
+        stereo: setting.stereo,
         speed: setting.speed,
         workers: setting.workers,
         sensor: "replay".to_owned(),
