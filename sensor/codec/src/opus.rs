@@ -217,6 +217,54 @@ mod tests {
         }
     }
 
+    /// Syllables of several tones that repeat in no short time.
+    fn speech_like(samples: usize) -> Vec<i16> {
+        let sample = |n: usize| {
+            let t = n as f64 / 8000.0;
+            let tones: f64 = [310.0, 523.0, 871.0, 1310.0]
+                .iter()
+                .map(|hertz| (std::f64::consts::TAU * hertz * t * (1.0 + 0.1 * t)).sin())
+                .sum();
+            (2500.0 * (std::f64::consts::TAU * 3.7 * t).sin().max(0.0) * tones) as i16
+        };
+        (0..samples).map(sample).collect()
+    }
+
+    #[test]
+    fn the_output_lags_by_the_lookahead() {
+        let settings = OpusSettings { bitrate: 24_000, complexity: 0 };
+        let mut encoder = OpusEncoder::new(OpusChannels::Mono, settings).unwrap();
+        let mut decoder = Decoder::new(8000, Channels::Mono).unwrap();
+        let (mut packet, mut out, mut heard) = ([0; MAX_PACKET_BYTES], [0; 160], Vec::new());
+        let spoken = speech_like(16_000);
+        for frame in spoken.chunks(160) {
+            let len = encoder.encode(frame, &mut packet).unwrap();
+            decoder.decode(&packet[..len], &mut out, false).unwrap();
+            heard.extend_from_slice(&out);
+        }
+        let likeness = |lag: &usize| -> i64 {
+            spoken.iter().zip(&heard[*lag..]).map(|(a, b)| i64::from(*a) * i64::from(*b)).sum()
+        };
+        let lag = (0..160).max_by_key(likeness).unwrap();
+        assert!(lag.abs_diff(encoder.lookahead().unwrap()) <= 1, "{lag} samples");
+    }
+
+    #[test]
+    fn a_reset_encoder_is_as_new() {
+        let settings = OpusSettings { bitrate: 12_000, complexity: 0 };
+        let [mut used, mut new] = [0, 1].map(|_| OpusEncoder::new(OpusChannels::Mono, settings).unwrap());
+        let spoken = speech_like(8000);
+        let [mut first, mut second] = [[0; MAX_PACKET_BYTES]; 2];
+        for frame in spoken.chunks(160).rev() {
+            used.encode(frame, &mut first).unwrap();
+        }
+        used.reset().unwrap();
+        for frame in spoken.chunks(160) {
+            let lens = (used.encode(frame, &mut first).unwrap(), new.encode(frame, &mut second).unwrap());
+            assert_eq!(first[..lens.0], second[..lens.1]);
+        }
+    }
+
     #[test]
     fn settings_out_of_range_are_errors() {
         let settings = OpusSettings { bitrate: 24_000, complexity: 11 };
