@@ -12,8 +12,11 @@ use nightjar_schema::{Call, Recording};
 
 use crate::sound::Sound;
 
-/// The seed of every scenario here.
-pub const SEED: u64 = 1;
+/// The seed of every scenario here: 1, or what `NIGHTJAR_SEED` says.
+pub static SEED: LazyLock<u64> = LazyLock::new(|| match std::env::var("NIGHTJAR_SEED") {
+    Ok(text) => text.parse().unwrap_or_else(|error| panic!("NIGHTJAR_SEED={text}: {error}")),
+    Err(_) => 1,
+});
 
 /// How a capture is replayed.
 #[derive(Clone, Copy, Debug)]
@@ -156,7 +159,7 @@ pub fn replayed(name: &str) -> &'static ReplayedScenario {
 /// # Panics
 /// When no scenario has the name, or the replay fails.
 pub fn replay_scenario(name: &str, setting: Setting) -> ReplayedScenario {
-    let scenario = scenarios::by_name(name, SEED);
+    let scenario = scenarios::by_name(name, *SEED);
     let replay = |path: &Path| replay_file(path, setting);
     let (expected, replayed) = generated(&scenario, "capture.pcap", &PcapOptions::default(), replay);
     let replayed = replayed.unwrap_or_else(|error| panic!("{name}: {error}"));
