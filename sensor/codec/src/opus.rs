@@ -25,6 +25,11 @@ impl OpusChannels {
             OpusChannels::Stereo => 2,
         }
     }
+
+    /// The packet that stands for a silent frame.
+    pub const fn silent_packet(self) -> &'static [u8] {
+        &SILENT_PACKET[self.count() - 1]
+    }
 }
 
 /// What an encoder trades: bytes against quality against CPU.
@@ -50,7 +55,8 @@ impl std::error::Error for EncodeError {}
 
 /// A 20 ms packet that decodes to exact silence whatever came before it: CELT, narrowband, one
 /// frame whose first symbol is the silence flag (RFC 6716, 4.3). `[mono, stereo]`. A packet without
-/// a frame (DTX) would make the decoder go on with comfort noise from its last estimate.
+/// a frame (DTX) would make the decoder go on with comfort noise from its last estimate. When the
+/// decoder meets speech again it starts from a fresh state, and so must the encoder.
 pub const SILENT_PACKET: [[u8; 3]; 2] = [[0x98, 0xff, 0xfe], [0x9c, 0xff, 0xfe]];
 
 /// One Opus stream's encoder. State: 25 KB mono, 35 KB stereo. At telephone rates libopus codes
@@ -131,26 +137,12 @@ impl OpusEncoder {
         usize::try_from(len).map_err(|_| EncodeError)
     }
 
-    /// Forgets what was encoded. After [`SILENT_PACKET`] a decoder that meets speech again starts
-    /// from a fresh state, and so must the encoder.
-    ///
-    /// # Errors
-    /// [`EncodeError`] when libopus refuses.
-    pub fn reset(&mut self) -> Result<(), EncodeError> {
-        // SAFETY: the state is valid; this request takes no argument.
-        check(unsafe { ffi::opus_encoder_ctl(self.state.as_ptr(), ffi::OPUS_RESET_STATE) })
-    }
-
     /// Changes a setting; `request` is one of those that take a number.
     fn set(&mut self, request: c_int, value: i32) -> Result<(), EncodeError> {
         // SAFETY: the state is valid; every `OPUS_SET_…_REQUEST` above takes one 32-bit number.
         check(unsafe { ffi::opus_encoder_ctl(self.state.as_ptr(), request, value) })
     }
 
-    /// The packet that stands for a silent frame.
-    pub fn silent_packet(&self) -> &'static [u8] {
-        &SILENT_PACKET[self.channels.count() - 1]
-    }
 }
 
 impl Drop for OpusEncoder {
@@ -209,10 +201,10 @@ mod tests {
             let len = encoder.encode(&frame(index), &mut packet).unwrap();
             decoder.decode(&packet[..len], &mut out, false).unwrap();
         }
-        assert_eq!(decoder.decode(encoder.silent_packet(), &mut out, false).unwrap(), 160);
+        assert_eq!(decoder.decode(OpusChannels::Stereo.silent_packet(), &mut out, false).unwrap(), 160);
         // The first one fades; from the second on nothing is left.
         for _ in 0..5 {
-            assert_eq!(decoder.decode(encoder.silent_packet(), &mut out, false).unwrap(), 160);
+            assert_eq!(decoder.decode(OpusChannels::Stereo.silent_packet(), &mut out, false).unwrap(), 160);
             assert!(peaks(&out).into_iter().max() <= Some(1));
         }
     }
@@ -247,22 +239,6 @@ mod tests {
         };
         let lag = (0..160).max_by_key(likeness).unwrap();
         assert!(lag.abs_diff(encoder.lookahead().unwrap()) <= 1, "{lag} samples");
-    }
-
-    #[test]
-    fn a_reset_encoder_is_as_new() {
-        let settings = OpusSettings { bitrate: 12_000, complexity: 0 };
-        let [mut used, mut new] = [0, 1].map(|_| OpusEncoder::new(OpusChannels::Mono, settings).unwrap());
-        let spoken = speech_like(8000);
-        let [mut first, mut second] = [[0; MAX_PACKET_BYTES]; 2];
-        for frame in spoken.chunks(160).rev() {
-            used.encode(frame, &mut first).unwrap();
-        }
-        used.reset().unwrap();
-        for frame in spoken.chunks(160) {
-            let lens = (used.encode(frame, &mut first).unwrap(), new.encode(frame, &mut second).unwrap());
-            assert_eq!(first[..lens.0], second[..lens.1]);
-        }
     }
 
     #[test]
