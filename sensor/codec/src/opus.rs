@@ -26,9 +26,14 @@ impl OpusChannels {
         }
     }
 
-    /// The packet that stands for a silent frame.
+    /// The packet that stands for a silent frame. A packet without a frame (DTX) would make the
+    /// decoder go on with comfort noise from its last estimate. Who speaks after it needs a fresh
+    /// encoder: the decoder has forgotten what came before.
     pub const fn silent_packet(self) -> &'static [u8] {
-        &SILENT_PACKET[self.count() - 1]
+        match self {
+            OpusChannels::Mono => &SILENCE,
+            OpusChannels::Stereo => &COUPLED_SILENCE,
+        }
     }
 }
 
@@ -53,11 +58,15 @@ impl std::fmt::Display for EncodeError {
 
 impl std::error::Error for EncodeError {}
 
-/// A 20 ms packet that decodes to exact silence whatever came before it: CELT, narrowband, one
-/// frame whose first symbol is the silence flag (RFC 6716, 4.3). `[mono, stereo]`. A packet without
-/// a frame (DTX) would make the decoder go on with comfort noise from its last estimate. When the
-/// decoder meets speech again it starts from a fresh state, and so must the encoder.
-pub const SILENT_PACKET: [[u8; 3]; 2] = [[0x98, 0xff, 0xfe], [0x9c, 0xff, 0xfe]];
+/// A 20 ms packet of one channel that decodes to silence (at most one step of 16 bits, from the
+/// second on) whatever came before it: what libopus makes of digital silence. It is SILK like the
+/// speech around it: ffmpeg's own decoder loses samples whenever one of several streams changes
+/// between SILK and CELT, and after a minute of turns it gives up.
+const SILENCE: [u8; 6] = [0x08, 0x07, 0xc6, 0xb2, 0x3a, 0x72];
+
+/// The same for two coupled channels, where there is no other stream and a change does no harm:
+/// CELT, narrowband, one frame whose first symbol is the silence flag (RFC 6716, 4.3).
+const COUPLED_SILENCE: [u8; 3] = [0x9c, 0xff, 0xfe];
 
 /// One Opus stream's encoder. State: 25 KB mono, 35 KB stereo. At telephone rates libopus codes
 /// speech with SILK alone, so its other half (CELT, 7 KB a channel) is left out from the start.
@@ -193,19 +202,23 @@ mod tests {
 
     #[test]
     fn the_silent_packet_is_silence_in_the_midst_of_a_tone() {
-        let settings = OpusSettings { bitrate: 24_000, complexity: 0 };
-        let mut encoder = OpusEncoder::new(OpusChannels::Stereo, settings).unwrap();
-        let mut decoder = Decoder::new(8000, Channels::Stereo).unwrap();
-        let (mut packet, mut out) = ([0; MAX_PACKET_BYTES], [0; 320]);
-        for index in 0..20 {
-            let len = encoder.encode(&frame(index), &mut packet).unwrap();
-            decoder.decode(&packet[..len], &mut out, false).unwrap();
-        }
-        assert_eq!(decoder.decode(OpusChannels::Stereo.silent_packet(), &mut out, false).unwrap(), 160);
-        // The first one fades; from the second on nothing is left.
-        for _ in 0..5 {
-            assert_eq!(decoder.decode(OpusChannels::Stereo.silent_packet(), &mut out, false).unwrap(), 160);
-            assert!(peaks(&out).into_iter().max() <= Some(1));
+        for (channels, to) in [(OpusChannels::Mono, Channels::Mono), (OpusChannels::Stereo, Channels::Stereo)]
+        {
+            let settings = OpusSettings { bitrate: 24_000, complexity: 0 };
+            let mut encoder = OpusEncoder::new(channels, settings).unwrap();
+            let mut decoder = Decoder::new(8000, to).unwrap();
+            let (mut packet, mut out) = ([0; MAX_PACKET_BYTES], [0; 320]);
+            for index in 0..20 {
+                let frame: Vec<i16> = frame(index).into_iter().step_by(3 - channels.count()).collect();
+                let len = encoder.encode(&frame, &mut packet).unwrap();
+                decoder.decode(&packet[..len], &mut out, false).unwrap();
+            }
+            assert_eq!(decoder.decode(channels.silent_packet(), &mut out, false).unwrap(), 160);
+            // The first one fades; from the second on nothing is left.
+            for _ in 0..5 {
+                assert_eq!(decoder.decode(channels.silent_packet(), &mut out, false).unwrap(), 160);
+                assert!(out[..160 * channels.count()].iter().all(|sample| sample.unsigned_abs() <= 1));
+            }
         }
     }
 

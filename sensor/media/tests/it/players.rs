@@ -137,6 +137,27 @@ fn ogg_opus_has_the_channels_the_tones_and_the_silence() {
 }
 
 #[test]
+fn one_party_s_channel_is_the_same_whatever_the_other_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let party = |stream, hertz| Party { delay: 0.0, ..Party::new(stream) }.talk(6.0, &tone(hertz));
+    let mut both = [party(0, 400.0), party(1, 1000.0)].concat();
+    both.sort_by_key(|packet| packet.arrival);
+    let config = EncoderConfig::ogg_opus(OpusLayout::Parties);
+    let [both, left, right] = [both, party(0, 400.0), party(1, 1000.0)].map(|packets| {
+        let (bytes, _) = store(&config, &packets, at(6.0));
+        let file = write(&folder, "call.opus", &bytes);
+        [None, Some("libopus")].map(|decoder| decode(&file, decoder, 2))
+    });
+    for decoder in 0..2 {
+        assert!(both[decoder][0] == left[decoder][0] && both[decoder][1] == right[decoder][1]);
+        assert!(peak(&left[decoder][1]) <= 1 && peak(&right[decoder][0]) <= 1);
+        let second = 8000..16_000;
+        assert!(level(&both[decoder][0][second.clone()], 400.0) > 6000.0);
+        assert!(level(&both[decoder][1][second], 1000.0) > 6000.0);
+    }
+}
+
+#[test]
 fn wav_has_the_channels_the_tones_and_the_silence() {
     let folder = tempfile::tempdir().unwrap();
     for channels in [ChannelLayout::Mono, ChannelLayout::Stereo] {
@@ -227,9 +248,15 @@ fn a_recording_goes_on_after_its_encoder_was_killed() {
 }
 
 #[test]
-fn a_point_of_another_container_is_refused() {
+fn a_point_of_another_container_or_layout_is_refused() {
     let config = EncoderConfig::ogg_opus(OpusLayout::Mono);
     assert!(Encoder::resume(&config, EncoderPoint::Wav { samples: 160 }).unwrap().is_none());
+    let mono = Encoder::new(&config, SERIAL, &mut Vec::new()).unwrap().point();
+    assert!(Encoder::resume(&config, mono).unwrap().is_some());
+    let parties = EncoderConfig::ogg_opus(OpusLayout::Parties);
+    let parties = Encoder::new(&parties, SERIAL, &mut Vec::new()).unwrap().point();
+    let coupled = EncoderConfig::ogg_opus(OpusLayout::Coupled);
+    assert!(Encoder::resume(&coupled, parties).unwrap().is_none());
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub const EXACT: Fidelity = Fidelity {
 /// side, but a tone has the codec's noise about it, most of it while it begins.
 pub const OPUS: Fidelity = Fidelity {
     present: 5_000.0..14_000.0,
-    absent: 600.0,
+    absent: 1_200.0,
     smeared: 2_500.0,
     settles_ms: 200,
     silent: 60,
