@@ -49,7 +49,7 @@ export const BLEED = 0.01;
  * full scale) and the amplitude of each of `tones` in it, all in that second in which the channels are heard best (a call may
  * have been on hold).
  */
-export async function decodeTones(path, tones) {
+export async function decodeTones({ path, tones }) {
   const bytes = await (await fetch(path)).arrayBuffer();
   const audio = await new OfflineAudioContext(2, 1, 48_000).decodeAudioData(bytes);
   const size = Math.min(audio.length, audio.sampleRate);

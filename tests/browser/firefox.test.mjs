@@ -33,7 +33,7 @@ test('Firefox signs in, lists calls and plays one', { skip, timeout: 3 * PATIENC
   await page.goto(`${url}/calls/${call.id}`);
   await page.locator('button[aria-label=Play]').click();
   await eventually('time advances', () => page.$eval('audio', (audio) => audio.currentTime > 1));
-  const decoded = await page.evaluate(decodeTones, `/api/recordings/${call.recording_id}/audio`, tones);
+  const decoded = await page.evaluate(decodeTones, { path: `/api/recordings/${call.recording_id}/audio`, tones });
   assertApart(decoded, tones);
   t.diagnostic(`decoded: ${JSON.stringify(decoded)}`);
   await listen(page, t);

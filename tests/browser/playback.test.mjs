@@ -56,7 +56,7 @@ test('a finished call is heard, each party on its side', { timeout: 3 * PATIENCE
 
 test('decoded, each channel holds its own party alone, to the millisecond as long as its waveform', { timeout: 2 * PATIENCE_MS }, async (t) => {
   const { page, call } = await openPlayer();
-  const decoded = await page.evaluate(decodeTones, `/api/recordings/${call.recording_id}/audio`, tones);
+  const decoded = await page.evaluate(decodeTones, { path: `/api/recordings/${call.recording_id}/audio`, tones });
   t.diagnostic(`decoded: ${JSON.stringify(decoded)}`);
   assertApart(decoded, tones);
   const waveform = await eventually('the waveform', async () => {

@@ -243,7 +243,8 @@ fn ffprobe_says_of_our_length_what_it_says_of_ffmpeg_s_own() {
     let folder = tempfile::tempdir().unwrap();
     let (bytes, _) = store(&EncoderConfig::ogg_opus(OpusLayout::Parties), &turns(3.0), at(3.0));
     let ours = write(&folder, "ours.opus", &bytes);
-    let (bytes, summary) = store(&EncoderConfig::Wav { channels: ChannelLayout::Stereo }, &turns(3.0), at(3.0));
+    let (bytes, summary) =
+        store(&EncoderConfig::Wav { channels: ChannelLayout::Stereo }, &turns(3.0), at(3.0));
     let wav = write(&folder, "call.wav", &bytes);
     let theirs = folder.path().join("theirs.opus");
     run("ffmpeg", &["-v", "error", "-i", wav.to_str().unwrap(), "-c:a", "libopus", theirs.to_str().unwrap()]);

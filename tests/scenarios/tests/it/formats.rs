@@ -26,7 +26,10 @@ fn coupled_stereo_has_each_tone_on_its_side_above_all() {
     for second in 2..9 {
         for (channel, tone, other) in [(0, 400, 450), (1, 450, 400)] {
             let level = |hz| sound.channels[channel].tone(hz, second * 1000, second * 1000 + 500);
-            assert!(level(tone) > 5_000.0 && level(other) < level(tone) / 3.0, "channel {channel}, {second} s");
+            assert!(
+                level(tone) > 5_000.0 && level(other) < level(tone) / 3.0,
+                "channel {channel}, {second} s"
+            );
         }
     }
 }
