@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use reader::{Faults, Table};
 
-use crate::args::{Channels, Format};
+use crate::args::{Channels, Format, Sound, Stereo};
 
 /// Bytes of a token's file at most.
 const MAX_TOKEN_FILE: u64 = 4096;
@@ -28,10 +28,8 @@ pub struct Config {
     pub promiscuous: bool,
     /// Size of an interface's kernel ring, MiB.
     pub ring_mib: u64,
-    /// The recordings' format.
-    pub format: Format,
-    /// The recordings' channels.
-    pub channels: Channels,
+    /// What recordings are like.
+    pub sound: Sound,
     /// Media workers; 0: one per core.
     pub workers: u16,
     /// A call without media for so long has ended, seconds.
@@ -146,9 +144,7 @@ fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
     let ring_mib = capture.number("ring_mib", 64, 1..=4096, faults);
     capture.finish(faults);
     let mut recording = root.optional_table("recording", faults);
-    let format = recording.choice("format", &[("opus", Format::Opus), ("wav", Format::Wav)], faults);
-    let channels =
-        recording.choice("channels", &[("stereo", Channels::Stereo), ("mono", Channels::Mono)], faults);
+    let sound = read_sound(&mut recording, faults);
     let workers = recording.number("workers", 0, 0..=256, faults);
     recording.finish(faults);
     let mut calls = root.optional_table("calls", faults);
@@ -166,13 +162,24 @@ fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
         input,
         promiscuous,
         ring_mib,
-        format,
-        channels,
+        sound,
         workers: workers as u16,
         media_timeout_s,
         max_calls,
         journal_limit_mib,
         control,
+    })
+}
+
+fn read_sound(table: &mut Table<'_, '_>, faults: &mut Faults<'_>) -> Sound {
+    let format = table.choice("format", &[("opus", Format::Opus), ("wav", Format::Wav)], faults);
+    let channels =
+        table.choice("channels", &[("stereo", Channels::Stereo), ("mono", Channels::Mono)], faults);
+    let stereo = [("parties", Stereo::Parties), ("coupled", Stereo::Coupled)];
+    let stereo = table.has("stereo").then(|| table.choice("stereo", &stereo, faults));
+    Sound::new(format, channels, stereo).unwrap_or_else(|refused| {
+        table.fault("stereo", &refused.to_string(), faults);
+        Sound { format, channels, stereo: Stereo::default() }
     })
 }
 
@@ -272,7 +279,8 @@ mod tests {
     fn the_smallest_configuration_has_sensible_defaults() {
         let config = parse(SMALLEST).unwrap();
         assert_eq!(config.input, Input::Interfaces(vec!["eth0".into()]));
-        assert_eq!((config.format, config.channels), (Format::Opus, Channels::Stereo));
+        let sound = Sound { format: Format::Opus, channels: Channels::Stereo, stereo: Stereo::Parties };
+        assert_eq!(config.sound, sound);
         assert_eq!(config.media_timeout_s, 60);
         assert_eq!(config.control, None);
     }
@@ -285,6 +293,23 @@ mod tests {
         let lines: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
         assert_eq!(lines, [1, 1, 2, 4, 5, 7, 8], "{faults:#?}");
         assert!(faults[5].message.contains("\"opus\" or \"wav\""), "{faults:#?}");
+    }
+
+    #[test]
+    fn how_stereo_is_coded_can_be_chosen_where_there_is_stereo_opus() {
+        let stereo = |recording: &str| {
+            parse(&format!("{SMALLEST}[recording]\n{recording}")).map(|config| config.sound.stereo)
+        };
+        assert_eq!(stereo("stereo = \"coupled\"\n"), Ok(Stereo::Coupled));
+        assert_eq!(stereo("stereo = \"parties\"\nchannels = \"stereo\"\n"), Ok(Stereo::Parties));
+        for other in ["channels = \"mono\"\n", "format = \"wav\"\n"] {
+            assert!(stereo(other).is_ok());
+            let faults = stereo(&format!("{other}stereo = \"coupled\"\n")).unwrap_err();
+            assert_eq!((faults.len(), faults[0].line), (1, 7), "{faults:?}");
+            assert!(faults[0].message.starts_with("recording.stereo is for stereo Opus alone"), "{faults:?}");
+        }
+        let faults = stereo("stereo = \"joint\"\n").unwrap_err();
+        assert!(faults[0].message.contains("\"parties\" or \"coupled\""), "{faults:?}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::capture_core::{CoreOutput, Kept};
 use crate::event::CoreEvent;
 
 /// Capture time between two watermarks.
-pub const WATERMARK_INTERVAL: Nanos = Nanos::from_millis(200);
+pub const WATERMARK_INTERVAL: Nanos = Nanos::from_millis(100);
 
 /// Events that wait for a free block, per lane; beyond them the disk is gone for good.
 const MAX_PENDING_EVENTS: usize = 100_000;
