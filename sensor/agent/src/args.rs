@@ -41,6 +41,9 @@ pub struct Replay {
     /// One channel, or one per party.
     #[arg(long, value_enum, default_value_t = Channels::Stereo)]
     pub channels: Channels,
+    /// How stereo Opus is coded (default: parties).
+    #[arg(long, value_enum)]
+    pub stereo: Option<Stereo>,
     /// As fast as it goes, or as the packets were stamped.
     #[arg(long, value_enum, default_value_t = Speed::Max)]
     pub speed: Speed,
@@ -82,6 +85,51 @@ pub enum Channels {
     Mono,
     /// The caller left, the others right.
     Stereo,
+}
+
+/// How the two channels of a stereo Opus recording are coded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Stereo {
+    /// Each party apart: nothing of one is heard in the other's channel.
+    #[default]
+    Parties,
+    /// Both together, for players that know no Opus streams of several parts: steady tones of one
+    /// party leak into the other's channel.
+    Coupled,
+}
+
+/// What a recording is asked to be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sound {
+    /// The container and codec.
+    pub format: Format,
+    /// The channels.
+    pub channels: Channels,
+    /// How they are coded.
+    pub stereo: Stereo,
+}
+
+/// A stereo coding was asked for where there is no stereo Opus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoStereoOpus;
+
+impl std::fmt::Display for NoStereoOpus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("is for stereo Opus alone: leave it out, or choose format opus and channels stereo")
+    }
+}
+
+impl Sound {
+    /// What was asked for, `stereo` perhaps not.
+    ///
+    /// # Errors
+    /// [`NoStereoOpus`] when `stereo` was asked for and would mean nothing.
+    pub fn new(format: Format, channels: Channels, stereo: Option<Stereo>) -> Result<Sound, NoStereoOpus> {
+        if stereo.is_some() && (format, channels) != (Format::Opus, Channels::Stereo) {
+            return Err(NoStereoOpus);
+        }
+        Ok(Sound { format, channels, stereo: stereo.unwrap_or_default() })
+    }
 }
 
 /// How fast a replay goes.

@@ -4,11 +4,16 @@
 mod reader;
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use reader::{Faults, Table};
 
-use crate::args::{Channels, Format};
+use crate::args::{Channels, Format, Sound, Stereo};
+
+/// Bytes of a token's file at most.
+const MAX_TOKEN_FILE: u64 = 4096;
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,10 +32,8 @@ pub struct Config {
     pub promiscuous: bool,
     /// Size of an interface's kernel ring, MiB.
     pub ring_mib: u64,
-    /// The recordings' format.
-    pub format: Format,
-    /// The recordings' channels.
-    pub channels: Channels,
+    /// What recordings are like.
+    pub sound: Sound,
     /// Media workers; 0: one per core.
     pub workers: u16,
     /// A call without media for so long has ended, seconds.
@@ -159,9 +162,7 @@ fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
     let ring_mib = capture.number("ring_mib", 64, 1..=4096, faults);
     capture.finish(faults);
     let mut recording = root.optional_table("recording", faults);
-    let format = recording.choice("format", &[("opus", Format::Opus), ("wav", Format::Wav)], faults);
-    let channels =
-        recording.choice("channels", &[("stereo", Channels::Stereo), ("mono", Channels::Mono)], faults);
+    let sound = read_sound(&mut recording, faults);
     let workers = recording.number("workers", 0, 0..=256, faults);
     recording.finish(faults);
     let mut calls = root.optional_table("calls", faults);
@@ -181,13 +182,24 @@ fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
         signalling_ports,
         promiscuous,
         ring_mib,
-        format,
-        channels,
+        sound,
         workers: workers as u16,
         media_timeout_s,
         max_calls,
         journal_limit_mib,
         control,
+    })
+}
+
+fn read_sound(table: &mut Table<'_, '_>, faults: &mut Faults<'_>) -> Sound {
+    let format = table.choice("format", &[("opus", Format::Opus), ("wav", Format::Wav)], faults);
+    let channels =
+        table.choice("channels", &[("stereo", Channels::Stereo), ("mono", Channels::Mono)], faults);
+    let stereo = [("parties", Stereo::Parties), ("coupled", Stereo::Coupled)];
+    let stereo = table.has("stereo").then(|| table.choice("stereo", &stereo, faults));
+    Sound::new(format, channels, stereo).unwrap_or_else(|refused| {
+        table.fault("stereo", &refused.to_string(), faults);
+        Sound { format, channels, stereo: Stereo::default() }
     })
 }
 
@@ -246,8 +258,16 @@ fn is_base_url(url: &str) -> bool {
 
 /// A sensor's token, which stands alone in its file.
 fn read_token(path: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(path);
-    let text = text.map_err(|error| format!("cannot be used: cannot read {}: {error}", path.display()))?;
+    // One byte longer than it may be at most: it may be a device without end.
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_TOKEN_FILE + 1).read_to_string(&mut text));
+    read.map_err(|error| format!("cannot be used: cannot read {}: {error}", path.display()))?;
+    if text.len() as u64 > MAX_TOKEN_FILE {
+        return Err(format!(
+            "cannot be used: {} is longer than {MAX_TOKEN_FILE} bytes; it must hold the sensor's token alone",
+            path.display()
+        ));
+    }
     let token = text.trim();
     if token.is_empty() {
         return Err(format!("cannot be used: {} is empty; it must hold the sensor's token", path.display()));
@@ -279,7 +299,8 @@ mod tests {
     fn the_smallest_configuration_has_sensible_defaults() {
         let config = parse(SMALLEST).unwrap();
         assert_eq!(config.input, Input::Interfaces(vec!["eth0".into()]));
-        assert_eq!((config.format, config.channels), (Format::Opus, Channels::Stereo));
+        let sound = Sound { format: Format::Opus, channels: Channels::Stereo, stereo: Stereo::Parties };
+        assert_eq!(config.sound, sound);
         assert_eq!(config.media_timeout_s, 60);
         assert_eq!(config.control, None);
     }
@@ -292,6 +313,23 @@ mod tests {
         let lines: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
         assert_eq!(lines, [1, 1, 2, 4, 5, 7, 8], "{faults:#?}");
         assert!(faults[5].message.contains("\"opus\" or \"wav\""), "{faults:#?}");
+    }
+
+    #[test]
+    fn how_stereo_is_coded_can_be_chosen_where_there_is_stereo_opus() {
+        let stereo = |recording: &str| {
+            parse(&format!("{SMALLEST}[recording]\n{recording}")).map(|config| config.sound.stereo)
+        };
+        assert_eq!(stereo("stereo = \"coupled\"\n"), Ok(Stereo::Coupled));
+        assert_eq!(stereo("stereo = \"parties\"\nchannels = \"stereo\"\n"), Ok(Stereo::Parties));
+        for other in ["channels = \"mono\"\n", "format = \"wav\"\n"] {
+            assert!(stereo(other).is_ok());
+            let faults = stereo(&format!("{other}stereo = \"coupled\"\n")).unwrap_err();
+            assert_eq!((faults.len(), faults[0].line), (1, 7), "{faults:?}");
+            assert!(faults[0].message.starts_with("recording.stereo is for stereo Opus alone"), "{faults:?}");
+        }
+        let faults = stereo("stereo = \"joint\"\n").unwrap_err();
+        assert!(faults[0].message.contains("\"parties\" or \"coupled\""), "{faults:?}");
     }
 
     #[test]
@@ -365,5 +403,13 @@ mod tests {
         assert!(line == 4 && message.contains("eth0 twice"), "{line} {message}");
         let (line, message) = one("interfaces = [\"\"]\n");
         assert!(line == 4 && message.contains("one or more texts"), "{line} {message}");
+    }
+
+    #[test]
+    fn a_token_file_without_end_is_refused() {
+        let text = format!("{SMALLEST}[control]\nurl = \"http://x\"\ntoken_file = \"/dev/zero\"\n");
+        let faults = parse(&text).unwrap_err();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].message.contains("longer than 4096 bytes"), "{faults:?}");
     }
 }

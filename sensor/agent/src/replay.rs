@@ -17,7 +17,7 @@ use nightjar_schema::EndCause;
 use nightjar_signal::SignalConfig;
 use nightjar_wire::{Nanos, Realm};
 
-use crate::args::{Mode, Replay, Speed};
+use crate::args::{Mode, Replay, Sound, Speed};
 use crate::cpu;
 use crate::progress::Progress;
 use crate::summary::Summary;
@@ -66,22 +66,29 @@ fn print(text: &str) -> Result<(), ReplayError> {
 /// # Errors
 /// When there is nothing to summarise: no file can be read, or nothing can be written.
 pub fn summarise(args: &Replay) -> Result<Summary, ReplayError> {
+    let sound = Sound::new(args.format, args.channels, args.stereo)
+        .map_err(|refused| ReplayError(format!("--stereo {refused}")))?;
     let source = CaptureFiles::open(&args.files).map_err(|error| ReplayError(error.to_string()))?;
     let out = RowWriter::create(&args.out).map_err(ReplayError)?;
     let started = Instant::now();
     let mut summary = match args.speed {
-        Speed::Max => replay(args, source, out),
-        Speed::Realtime => replay(args, Paced::realtime(source), out),
+        Speed::Max => replay(args, sound, source, out),
+        Speed::Realtime => replay(args, sound, Paced::realtime(source), out),
     }
     .map_err(ReplayError)?;
     summary.set_process(started);
     Ok(summary)
 }
 
-fn replay<S: PacketSource>(args: &Replay, source: S, rows: RowWriter) -> Result<Summary, String> {
+fn replay<S: PacketSource>(
+    args: &Replay,
+    sound: Sound,
+    source: S,
+    rows: RowWriter,
+) -> Result<Summary, String> {
     match args.mode {
         Mode::Analyse => Ok(analyse(args, source, rows)),
-        Mode::Journal | Mode::Record => record(args, source, rows),
+        Mode::Journal | Mode::Record => record(args, sound, source, rows),
     }
 }
 
@@ -95,8 +102,13 @@ fn analyse<S: PacketSource>(args: &Replay, mut source: S, mut rows: RowWriter) -
     summary
 }
 
-fn record<S: PacketSource>(args: &Replay, mut source: S, rows: RowWriter) -> Result<Summary, String> {
-    let (recorder, output) = Recorder::start(args, rows)?;
+fn record<S: PacketSource>(
+    args: &Replay,
+    sound: Sound,
+    mut source: S,
+    rows: RowWriter,
+) -> Result<Summary, String> {
+    let (recorder, output) = Recorder::start(args, sound, rows)?;
     let mut core = CaptureCore::new(core_config(args, Depth::Payload), output);
     let mut summary = Summary::default();
     let errors = drive(&mut source, &mut core);

@@ -110,7 +110,7 @@ fn capture_with<S: PacketSource>(
         journal: None,
         overflow: Overflow::Shed,
         count: worker_count(config.workers),
-        config: worker_config(config.format, config.channels, Keep::Audio),
+        config: worker_config(config.sound, Keep::Audio),
         spool: &spool,
         store: &store,
     };

@@ -10,7 +10,7 @@ use nightjar_pipeline::{
 };
 use nightjar_store::RecordingStore;
 
-use crate::args::{Channels, Format};
+use crate::args::{Channels, Format, Sound, Stereo};
 use crate::cpu;
 
 /// Blocks in memory, shared by all lanes: 16 MiB.
@@ -51,12 +51,13 @@ pub(crate) struct Workers {
 }
 
 /// How recordings are made, as the command line or the configuration asks.
-pub(crate) fn worker_config(format: Format, channels: Channels, keep: Keep) -> WorkerConfig {
-    let (layout, opus) = match channels {
-        Channels::Mono => (ChannelLayout::Mono, OpusLayout::Mono),
-        Channels::Stereo => (ChannelLayout::Stereo, OpusLayout::Coupled),
+pub(crate) fn worker_config(sound: Sound, keep: Keep) -> WorkerConfig {
+    let (layout, opus) = match (sound.channels, sound.stereo) {
+        (Channels::Mono, _) => (ChannelLayout::Mono, OpusLayout::Mono),
+        (Channels::Stereo, Stereo::Parties) => (ChannelLayout::Stereo, OpusLayout::Parties),
+        (Channels::Stereo, Stereo::Coupled) => (ChannelLayout::Stereo, OpusLayout::Coupled),
     };
-    let encoder = match format {
+    let encoder = match sound.format {
         Format::Opus => EncoderConfig::ogg_opus(opus),
         Format::Wav => EncoderConfig::Wav { channels: layout },
     };

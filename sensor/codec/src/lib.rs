@@ -7,4 +7,4 @@ mod opus;
 
 pub use decoder::{AudioDecoder, Codec, DecodeError, Decoder};
 pub use g711::{G711, Law};
-pub use opus::{EncodeError, MAX_PACKET_BYTES, OpusChannels, OpusEncoder, OpusSettings, SILENT_PACKET};
+pub use opus::{EncodeError, MAX_PACKET_BYTES, OpusChannels, OpusEncoder, OpusSettings};

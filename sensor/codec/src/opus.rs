@@ -1,6 +1,9 @@
 //! The Opus encoder (RFC 6716) over libopus, set up for telephone speech at 8 kHz.
 
-use opus::{Application, Bitrate, Channels, Encoder, Signal};
+use std::ffi::c_int;
+use std::ptr::NonNull;
+
+use opusic_sys as ffi;
 
 /// Room that an encoded 20 ms packet needs at most (RFC 6716, 3.4: a frame has 1275 bytes or less).
 pub const MAX_PACKET_BYTES: usize = 1276;
@@ -20,6 +23,16 @@ impl OpusChannels {
         match self {
             OpusChannels::Mono => 1,
             OpusChannels::Stereo => 2,
+        }
+    }
+
+    /// The packet that stands for a silent frame. A packet without a frame (DTX) would make the
+    /// decoder go on with comfort noise from its last estimate. Who speaks after it needs a fresh
+    /// encoder: the decoder has forgotten what came before.
+    pub const fn silent_packet(self) -> &'static [u8] {
+        match self {
+            OpusChannels::Mono => &SILENCE,
+            OpusChannels::Stereo => &COUPLED_SILENCE,
         }
     }
 }
@@ -45,22 +58,29 @@ impl std::fmt::Display for EncodeError {
 
 impl std::error::Error for EncodeError {}
 
-impl From<opus::Error> for EncodeError {
-    fn from(_: opus::Error) -> EncodeError {
-        EncodeError
-    }
-}
+/// A 20 ms packet of one channel that decodes to silence (at most one step of 16 bits) whatever came
+/// before it: what libopus makes of digital silence. (Shorter ones rely on zeros being read behind
+/// the end, RFC 6716, 4.1; ffmpeg's own decoder reads others.) SILK's gain falls by 22 dB a packet: a
+/// full-scale sound is gone after four. It is SILK like the speech around it: ffmpeg's own decoder
+/// loses samples whenever one of several streams changes between SILK and CELT, and after a minute
+/// of turns it gives up.
+const SILENCE: [u8; 6] = [0x08, 0x07, 0xc6, 0xb2, 0x3a, 0x72];
 
-/// A 20 ms packet that decodes to exact silence whatever came before it: CELT, narrowband, one
-/// frame whose first symbol is the silence flag (RFC 6716, 4.3). `[mono, stereo]`. A packet without
-/// a frame (DTX) would make the decoder go on with comfort noise from its last estimate.
-pub const SILENT_PACKET: [[u8; 3]; 2] = [[0x98, 0xff, 0xfe], [0x9c, 0xff, 0xfe]];
+/// The same for two coupled channels, where there is no other stream and a change does no harm:
+/// CELT, narrowband, one frame whose first symbol is the silence flag (RFC 6716, 4.3).
+const COUPLED_SILENCE: [u8; 3] = [0x9c, 0xff, 0xfe];
 
-/// One Opus stream's encoder. State: 32 KB mono, 49 KB stereo.
+/// One Opus stream's encoder. State: 25 KB mono, 35 KB stereo. At telephone rates libopus codes
+/// speech with SILK alone, so its other half (CELT, 7 KB a channel) is left out from the start.
 pub struct OpusEncoder {
-    encoder: Encoder,
+    /// Made by `opus_encoder_create`, owned by this value alone.
+    state: NonNull<ffi::OpusEncoder>,
     channels: OpusChannels,
 }
+
+// SAFETY: libopus keeps nothing of an encoder outside its state and has no thread-local data; a
+// state may be used from any thread, by one at a time.
+unsafe impl Send for OpusEncoder {}
 
 impl OpusEncoder {
     /// Input sample rate in Hz.
@@ -71,18 +91,26 @@ impl OpusEncoder {
     /// # Errors
     /// [`EncodeError`] when libopus has no memory or a setting is out of range.
     pub fn new(channels: OpusChannels, settings: OpusSettings) -> Result<OpusEncoder, EncodeError> {
-        let count = match channels {
-            OpusChannels::Mono => Channels::Mono,
-            OpusChannels::Stereo => Channels::Stereo,
+        let count = channels.count() as c_int;
+        let mut error = ffi::OPUS_OK;
+        // SAFETY: the arguments are plain numbers, `error` lives through the call.
+        let state = unsafe {
+            ffi::opus_encoder_create(
+                Self::SAMPLE_RATE as i32,
+                count,
+                ffi::OPUS_APPLICATION_RESTRICTED_SILK,
+                &raw mut error,
+            )
         };
-        let mut encoder = Encoder::new(Self::SAMPLE_RATE, count, Application::Voip)?;
-        encoder.set_bitrate(Bitrate::Bits(settings.bitrate))?;
-        encoder.set_complexity(settings.complexity)?;
-        encoder.set_vbr(true)?;
-        encoder.set_signal(Signal::Voice)?;
+        // From here on dropping it frees the state.
+        let mut encoder = OpusEncoder { state: NonNull::new(state).ok_or(EncodeError)?, channels };
+        encoder.set(ffi::OPUS_SET_BITRATE_REQUEST, settings.bitrate)?;
+        encoder.set(ffi::OPUS_SET_COMPLEXITY_REQUEST, settings.complexity)?;
+        encoder.set(ffi::OPUS_SET_VBR_REQUEST, 1)?;
+        encoder.set(ffi::OPUS_SET_SIGNAL_REQUEST, ffi::OPUS_SIGNAL_VOICE)?;
         // Below 20 kbit/s libopus would turn two parties into one channel without a word.
-        encoder.set_force_channels(Some(count))?;
-        Ok(OpusEncoder { encoder, channels })
+        encoder.set(ffi::OPUS_SET_FORCE_CHANNELS_REQUEST, count)?;
+        Ok(encoder)
     }
 
     /// Samples per channel by which the output lags the input, at the input's rate.
@@ -90,37 +118,57 @@ impl OpusEncoder {
     /// # Errors
     /// [`EncodeError`] when libopus does not say.
     pub fn lookahead(&mut self) -> Result<usize, EncodeError> {
-        Ok(usize::try_from(self.encoder.get_lookahead()?).unwrap_or(0))
+        let mut samples: i32 = 0;
+        // SAFETY: the state is valid; this request takes a pointer to 32 bits that live through
+        // the call.
+        let code = unsafe {
+            ffi::opus_encoder_ctl(self.state.as_ptr(), ffi::OPUS_GET_LOOKAHEAD_REQUEST, &raw mut samples)
+        };
+        check(code)?;
+        usize::try_from(samples).map_err(|_| EncodeError)
     }
 
-    /// Encodes one frame of interleaved samples (2.5 to 60 ms) into `out` and returns the packet's
+    /// Encodes one frame of interleaved samples (10 to 60 ms) into `out` and returns the packet's
     /// length in bytes.
     ///
     /// # Errors
-    /// [`EncodeError`] when the frame's length is none of Opus's or `out` is too small.
+    /// [`EncodeError`] when the frame's length is none of SILK's or `out` is too small.
     pub fn encode(&mut self, frame: &[i16], out: &mut [u8]) -> Result<usize, EncodeError> {
-        Ok(self.encoder.encode(frame, out)?)
+        let count = self.channels.count();
+        if !frame.len().is_multiple_of(count) {
+            return Err(EncodeError);
+        }
+        let samples = c_int::try_from(frame.len() / count).map_err(|_| EncodeError)?;
+        let room = i32::try_from(out.len()).unwrap_or(i32::MAX);
+        // SAFETY: the state is valid; libopus reads `samples` samples per channel, all of which are
+        // in `frame`, and writes at most `room` bytes into `out`.
+        let len =
+            unsafe { ffi::opus_encode(self.state.as_ptr(), frame.as_ptr(), samples, out.as_mut_ptr(), room) };
+        usize::try_from(len).map_err(|_| EncodeError)
     }
 
-    /// Forgets what was encoded. After [`SILENT_PACKET`] a decoder that meets speech again starts
-    /// from a fresh state, and so must the encoder.
-    ///
-    /// # Errors
-    /// [`EncodeError`] when libopus refuses.
-    pub fn reset(&mut self) -> Result<(), EncodeError> {
-        Ok(self.encoder.reset_state()?)
+    /// Changes a setting; `request` is one of those that take a number.
+    fn set(&mut self, request: c_int, value: i32) -> Result<(), EncodeError> {
+        // SAFETY: the state is valid; every `OPUS_SET_…_REQUEST` above takes one 32-bit number.
+        check(unsafe { ffi::opus_encoder_ctl(self.state.as_ptr(), request, value) })
     }
+}
 
-    /// The packet that stands for a silent frame.
-    pub fn silent_packet(&self) -> &'static [u8] {
-        &SILENT_PACKET[self.channels.count() - 1]
+impl Drop for OpusEncoder {
+    fn drop(&mut self) {
+        // SAFETY: the state came from `opus_encoder_create`, and nobody uses it after this.
+        unsafe { ffi::opus_encoder_destroy(self.state.as_ptr()) }
     }
+}
+
+fn check(code: c_int) -> Result<(), EncodeError> {
+    if code == ffi::OPUS_OK { Ok(()) } else { Err(EncodeError) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opus::Decoder;
+    use opus::{Channels, Decoder};
 
     /// 20 ms of 400 Hz on the left, nothing on the right.
     fn frame(index: usize) -> Vec<i16> {
@@ -152,22 +200,80 @@ mod tests {
         assert!(left > 6000 && right < 300, "{left} {right}");
     }
 
-    #[test]
-    fn the_silent_packet_is_silence_in_the_midst_of_a_tone() {
+    /// Decodes the silent packet after 400 ms of some sound of one channel, which all channels get.
+    fn assert_silence_after(channels: OpusChannels, sound: &[i16]) {
+        let to = if channels == OpusChannels::Mono { Channels::Mono } else { Channels::Stereo };
         let settings = OpusSettings { bitrate: 24_000, complexity: 0 };
-        let mut encoder = OpusEncoder::new(OpusChannels::Stereo, settings).unwrap();
-        let mut decoder = Decoder::new(8000, Channels::Stereo).unwrap();
+        let mut encoder = OpusEncoder::new(channels, settings).unwrap();
+        let mut decoder = Decoder::new(8000, to).unwrap();
         let (mut packet, mut out) = ([0; MAX_PACKET_BYTES], [0; 320]);
-        for index in 0..20 {
-            let len = encoder.encode(&frame(index), &mut packet).unwrap();
+        for frame in sound.chunks_exact(160).take(20) {
+            let frame: Vec<i16> = frame.iter().flat_map(|s| vec![*s; channels.count()]).collect();
+            let len = encoder.encode(&frame, &mut packet).unwrap();
             decoder.decode(&packet[..len], &mut out, false).unwrap();
         }
-        assert_eq!(decoder.decode(encoder.silent_packet(), &mut out, false).unwrap(), 160);
-        // The first one fades; from the second on nothing is left.
-        for _ in 0..5 {
-            assert_eq!(decoder.decode(encoder.silent_packet(), &mut out, false).unwrap(), 160);
-            assert!(peaks(&out).into_iter().max() <= Some(1));
+        for index in 0..50 {
+            assert_eq!(decoder.decode(channels.silent_packet(), &mut out, false).unwrap(), 160);
+            if index < 4 {
+                continue;
+            }
+            let peak = out[..160 * channels.count()].iter().map(|sample| sample.unsigned_abs()).max();
+            assert!(peak <= Some(1), "{channels:?}: {peak:?}");
         }
+    }
+
+    #[test]
+    fn the_silent_packet_is_silence_in_the_midst_of_any_sound() {
+        let tone = |hertz: f64, amplitude: f64| -> Vec<i16> {
+            let turn = std::f64::consts::TAU * hertz / 8000.0;
+            (0..3200).map(|n| (amplitude * (turn * f64::from(n)).sin()) as i16).collect()
+        };
+        let mut dice = 1u32;
+        let noise = std::iter::repeat_with(|| {
+            dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (dice >> 17) as i16 - 8192
+        });
+        let mut sounds = vec![speech_like(3200), noise.take(3200).collect(), vec![0; 3200]];
+        for hertz in [50.0, 120.0, 400.0, 1000.0, 2300.0, 3900.0] {
+            sounds.extend([tone(hertz, 30_000.0), tone(hertz, 8000.0), tone(hertz, 100.0)]);
+        }
+        for sound in &sounds {
+            for channels in [OpusChannels::Mono, OpusChannels::Stereo] {
+                assert_silence_after(channels, sound);
+            }
+        }
+    }
+
+    /// Syllables of several tones that repeat in no short time.
+    fn speech_like(samples: usize) -> Vec<i16> {
+        let sample = |n: usize| {
+            let t = n as f64 / 8000.0;
+            let tones: f64 = [310.0, 523.0, 871.0, 1310.0]
+                .iter()
+                .map(|hertz| (std::f64::consts::TAU * hertz * t * (1.0 + 0.1 * t)).sin())
+                .sum();
+            (2500.0 * (std::f64::consts::TAU * 3.7 * t).sin().max(0.0) * tones) as i16
+        };
+        (0..samples).map(sample).collect()
+    }
+
+    #[test]
+    fn the_output_lags_by_the_lookahead() {
+        let settings = OpusSettings { bitrate: 24_000, complexity: 0 };
+        let mut encoder = OpusEncoder::new(OpusChannels::Mono, settings).unwrap();
+        let mut decoder = Decoder::new(8000, Channels::Mono).unwrap();
+        let (mut packet, mut out, mut heard) = ([0; MAX_PACKET_BYTES], [0; 160], Vec::new());
+        let spoken = speech_like(16_000);
+        for frame in spoken.chunks(160) {
+            let len = encoder.encode(frame, &mut packet).unwrap();
+            decoder.decode(&packet[..len], &mut out, false).unwrap();
+            heard.extend_from_slice(&out);
+        }
+        let likeness = |lag: &usize| -> i64 {
+            spoken.iter().zip(&heard[*lag..]).map(|(a, b)| i64::from(*a) * i64::from(*b)).sum()
+        };
+        let lag = (0..160).max_by_key(likeness).unwrap();
+        assert!(lag.abs_diff(encoder.lookahead().unwrap()) <= 1, "{lag} samples");
     }
 
     #[test]

@@ -417,6 +417,26 @@ impl FlowTable {
         (stream.copy_of, stream.continues) = (facts.copy_of, facts.continues);
     }
 
+    /// A call goes on from a state that may be older than its streams: what these know of legs and
+    /// dialogs that it does not have is forgotten, until a binding tells it again. Returns the
+    /// streams that it concerns.
+    pub fn forget_unknown(&mut self, call: CallKey, legs: usize, dialogs: usize) -> Vec<u32> {
+        let mut changed = Vec::new();
+        for id in self.of_call.get(&call).into_iter().flatten() {
+            let membership = self.streams.get_mut(id).and_then(|stream| stream.membership.as_mut());
+            let Some(membership) = membership else { continue };
+            let before = *membership;
+            let known = |index: &u16, count: usize| usize::from(*index) < count;
+            membership.dialog = before.dialog.filter(|dialog| known(dialog, dialogs));
+            membership.speaker = before.speaker.filter(|leg| known(leg, legs));
+            membership.receiver = before.receiver.filter(|leg| known(leg, legs));
+            if *membership != before {
+                changed.push(*id);
+            }
+        }
+        changed
+    }
+
     fn join(&mut self, id: u32, resolved: &Resolved) {
         let Resolved { membership, formats, kind } = resolved;
         let (copy_of, continues) = self.relatives(id, *membership);

@@ -32,7 +32,7 @@ pub struct CallAudio {
     /// The caller is on the right, because it was heard there before anybody knew that it is the
     /// caller.
     mirrored: bool,
-    /// Frames are closed up to this moment.
+    /// Frames are closed up to this moment, or would be if the call were decided.
     watermark: Nanos,
     gaps: GapLog,
     digits: DigitLog,
@@ -93,6 +93,9 @@ impl CallAudio {
         call.earlier = so_far;
         // What was lost behind that point is found again.
         call.earlier.gaps.retain(|gap| gap.cause != GapCause::Wire || gap.at_ms * 8 < samples);
+        for stream in &mut call.earlier.streams {
+            stream.heard_samples = stream.heard_samples.min(samples);
+        }
         call
     }
 
@@ -183,7 +186,7 @@ impl CallAudio {
     /// packets ends at `watermark` or before.
     pub fn advance(&mut self, watermark: Nanos, sink: &mut impl FrameSink) {
         if self.decided.is_none() {
-            return;
+            return self.held.note_watermark(watermark);
         }
         self.release_held(watermark, sink);
         let jumped = self.streams.iter().filter_map(AudioStream::jumped_to).max();
@@ -292,8 +295,9 @@ impl CallAudio {
     /// between them, so that the queues stay short.
     fn release_held(&mut self, watermark: Nanos, sink: &mut impl FrameSink) {
         let mut held = std::mem::take(&mut self.held);
-        held.drain(|stream, arrival, datagram| {
+        held.drain(|stream, arrival, told, datagram| {
             self.close_frames(arrival.min(watermark), sink);
+            self.watermark = self.watermark.max(told);
             self.handle_now(stream, arrival, datagram);
         });
     }

@@ -89,7 +89,8 @@ impl Encoder {
     }
 
     /// Continues a recording whose bytes up to `point` are kept elsewhere. A point of the other
-    /// container starts nothing: the configuration has changed meanwhile, and `None` says so.
+    /// container or of another layout starts nothing: the configuration has changed meanwhile, and
+    /// `None` says so.
     ///
     /// # Errors
     /// Like [`new`](Encoder::new)'s.
@@ -98,9 +99,11 @@ impl Encoder {
             (EncoderConfig::Wav { channels }, EncoderPoint::Wav { samples }) => {
                 Some(Encoder::Wav(WavWriter::new(channels, samples)))
             }
-            (EncoderConfig::OggOpus { layout, bitrate, complexity }, EncoderPoint::OggOpus(point)) => {
+            (EncoderConfig::OggOpus { layout, bitrate, complexity }, EncoderPoint::OggOpus(point))
+                if layout == point.layout =>
+            {
                 let settings = OpusSettings { bitrate, complexity };
-                Some(Encoder::OggOpus(Box::new(OggOpusWriter::resume(layout, settings, point)?)))
+                Some(Encoder::OggOpus(Box::new(OggOpusWriter::resume(settings, point)?)))
             }
             _ => None,
         })

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use nightjar_wire::Nanos;
 
+use crate::stream::MAX_BACKWARDS;
+
 /// Bytes that a held packet costs beside its own.
 const OVERHEAD: usize = size_of::<HeldPacket>();
 
@@ -21,6 +23,8 @@ struct HeldPacket {
 pub(crate) struct Held {
     packets: Vec<HeldPacket>,
     bytes: Vec<u8>,
+    /// Watermarks, each with the number of packets that were handed over before.
+    watermarks: Vec<(usize, Nanos)>,
 }
 
 impl Held {
@@ -39,22 +43,39 @@ impl Held {
         self.bytes.extend_from_slice(datagram);
     }
 
-    /// Gives up all packets in order of arrival; a stream's packets stay in their own order, even
-    /// when their stamps jump back, and streams of the same moment go by number, so that the order
-    /// of hand-over does not matter.
-    pub(crate) fn drain(&mut self, mut take: impl FnMut(u32, Nanos, &[u8])) {
-        let Held { packets, bytes } = std::mem::take(self);
+    /// No packet comes any more that was captured earlier: one stamped so is from behind a jump.
+    pub(crate) fn note_watermark(&mut self, watermark: Nanos) {
+        match self.watermarks.last_mut() {
+            Some((count, known)) if *count == self.packets.len() => *known = watermark.max(*known),
+            _ => self.watermarks.push((self.packets.len(), watermark)),
+        }
+    }
+
+    /// Gives up all packets in order of arrival, and streams of the same moment by number, so that
+    /// the order of hand-over does not matter; but when stamps jump back a stream's packets stay in
+    /// their own order, and come behind what was captured before the jump. With each comes the
+    /// watermark that it was handed over after.
+    pub(crate) fn drain(&mut self, mut take: impl FnMut(u32, Nanos, Nanos, &[u8])) {
+        let Held { packets, bytes, watermarks } = std::mem::take(self);
         let mut latest: BTreeMap<u32, Nanos> = BTreeMap::new();
-        let mut order: Vec<(Nanos, u32, HeldPacket)> = Vec::with_capacity(packets.len());
-        for packet in packets {
+        let mut order: Vec<(Nanos, u32, Nanos, HeldPacket)> = Vec::with_capacity(packets.len());
+        let mut watermarks = watermarks.into_iter().peekable();
+        let mut watermark = Nanos::ZERO;
+        for (number, packet) in packets.into_iter().enumerate() {
+            while let Some((_, told)) = watermarks.next_if(|(count, _)| *count <= number) {
+                watermark = told.max(watermark);
+            }
             let latest = latest.entry(packet.stream).or_default();
             *latest = packet.arrival.max(*latest);
-            order.push((*latest, packet.stream, packet));
+            if *latest + MAX_BACKWARDS < watermark {
+                *latest = watermark;
+            }
+            order.push((*latest, packet.stream, watermark, packet));
         }
-        order.sort_by_key(|(latest, stream, _)| (*latest, *stream));
-        for (_, _, packet) in &order {
+        order.sort_by_key(|(latest, stream, ..)| (*latest, *stream));
+        for (_, _, watermark, packet) in &order {
             let start = packet.start as usize;
-            take(packet.stream, packet.arrival, &bytes[start..start + packet.len as usize]);
+            take(packet.stream, packet.arrival, *watermark, &bytes[start..start + packet.len as usize]);
         }
     }
 }
@@ -72,7 +93,7 @@ mod tests {
         held.push(1, Nanos(7), b"c");
         assert_eq!(held.size(), 4 * (1 + OVERHEAD));
         let mut order = Vec::new();
-        held.drain(|_, _, datagram| order.extend_from_slice(datagram));
+        held.drain(|_, _, _, datagram| order.extend_from_slice(datagram));
         assert_eq!(order, b"abcd");
         assert!(held.is_empty());
     }
@@ -86,7 +107,22 @@ mod tests {
             held.push(stream, Nanos(arrival), byte);
         }
         let mut order = Vec::new();
-        held.drain(|_, _, datagram| order.extend_from_slice(datagram));
+        held.drain(|_, _, _, datagram| order.extend_from_slice(datagram));
         assert_eq!(order, b"acebd");
+    }
+
+    #[test]
+    fn a_stream_that_begins_behind_a_jump_does_not_come_first() {
+        let mut held = Held::default();
+        let second = |seconds| Nanos::from_secs(seconds);
+        for (stream, arrival, byte) in
+            [(1, second(3600), b"a"), (2, second(7), b"c"), (1, second(3600), b"b"), (2, second(8), b"d")]
+        {
+            held.push(stream, arrival, byte);
+            held.note_watermark(arrival);
+        }
+        let mut order = Vec::new();
+        held.drain(|_, _, _, datagram| order.extend_from_slice(datagram));
+        assert_eq!(order, b"abcd");
     }
 }

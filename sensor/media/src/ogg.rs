@@ -1,6 +1,9 @@
 //! Ogg pages (RFC 3533), written so that a stream can be continued: whoever has the serial, the
 //! next page's number and the granule position goes on where another stopped.
 
+/// Bytes of a page before its lacing values (RFC 3533, 6).
+const HEADER_LEN: usize = 27;
+
 /// Most lacing values of a page.
 const MAX_SEGMENTS: usize = 255;
 
@@ -57,6 +60,7 @@ impl PageWriter {
     /// Appends the open page to `out` and begins the next one.
     pub(crate) fn flush(&mut self, granule: u64, flag: PageFlag, out: &mut Vec<u8>) {
         let start = out.len();
+        out.reserve_exact(HEADER_LEN + self.lacing.len() + self.body.len());
         out.extend_from_slice(b"OggS\0");
         out.push(flag as u8);
         out.extend_from_slice(&granule.to_le_bytes());

@@ -54,6 +54,8 @@ impl OpusLayout {
 /// Where a stream can be continued: the end of the last page that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OggOpusPoint {
+    /// How its channels are coded: the header that is written says so.
+    pub layout: OpusLayout,
     /// The logical stream's serial.
     pub serial: u32,
     /// The next page's number.
@@ -65,13 +67,16 @@ pub struct OggOpusPoint {
     pub samples: u64,
 }
 
-/// One stream's encoder with its gate.
+/// One stream's gate, and its encoder while the gate is open: who is silent needs no memory, and
+/// who speaks again needs a fresh encoder.
 struct Voice {
-    encoder: OpusEncoder,
+    channels: OpusChannels,
+    settings: OpusSettings,
     gate: Gate,
+    encoder: Option<OpusEncoder>,
 }
 
-/// A recording in the making. State: one or two encoders and the open page.
+/// A recording in the making. State: the encoders of those who speak, and the open page.
 pub struct OggOpusWriter {
     layout: OpusLayout,
     voices: Vec<Voice>,
@@ -109,8 +114,8 @@ impl OggOpusWriter {
         serial: u32,
         out: &mut Vec<u8>,
     ) -> Result<OggOpusWriter, EncodeError> {
-        let start = OggOpusPoint { serial, page_sequence: 0, granule: 0, samples: 0 };
-        let mut writer = OggOpusWriter::resume(layout, settings, start)?;
+        let start = OggOpusPoint { layout, serial, page_sequence: 0, granule: 0, samples: 0 };
+        let mut writer = OggOpusWriter::resume(settings, start)?;
         let head = writer.head();
         writer.pages.push(&head);
         writer.pages.flush(0, PageFlag::FirstOfStream, out);
@@ -124,27 +129,20 @@ impl OggOpusWriter {
     ///
     /// # Errors
     /// Like [`new`](OggOpusWriter::new)'s.
-    pub fn resume(
-        layout: OpusLayout,
-        settings: OpusSettings,
-        point: OggOpusPoint,
-    ) -> Result<OggOpusWriter, EncodeError> {
+    pub fn resume(settings: OpusSettings, point: OggOpusPoint) -> Result<OggOpusWriter, EncodeError> {
+        let layout = point.layout;
         let (channels, count) = match layout {
             OpusLayout::Mono => (OpusChannels::Mono, 1),
             OpusLayout::Coupled => (OpusChannels::Stereo, 1),
             OpusLayout::Parties => (OpusChannels::Mono, 2),
         };
-        let settings = OpusSettings { bitrate: settings.bitrate / count, ..settings };
-        let mut voices = Vec::new();
-        let mut lookahead = 0;
-        for _ in 0..count {
-            let mut encoder = OpusEncoder::new(channels, settings)?;
-            lookahead = encoder.lookahead()?;
-            voices.push(Voice { encoder, gate: Gate::default() });
-        }
+        let settings = OpusSettings { bitrate: settings.bitrate / count as i32, ..settings };
+        // The settings are tried out now, where somebody can be told.
+        let lookahead = OpusEncoder::new(channels, settings)?.lookahead()?;
+        let voice = || Voice { channels, settings, gate: Gate::default(), encoder: None };
         Ok(OggOpusWriter {
             layout,
-            voices,
+            voices: std::iter::repeat_with(voice).take(count).collect(),
             pages: PageWriter::new(point.serial, point.page_sequence),
             pre_skip: lookahead as u64 * GRANULES_PER_SAMPLE,
             packets: point.granule / PACKET_GRANULES,
@@ -184,6 +182,7 @@ impl OggOpusWriter {
     pub fn point(&self) -> OggOpusPoint {
         let packets = self.packets - self.open_packets;
         OggOpusPoint {
+            layout: self.layout,
             serial: self.serial,
             page_sequence: self.pages.sequence(),
             granule: packets * PACKET_GRANULES,
@@ -239,32 +238,31 @@ impl OggOpusWriter {
 impl Voice {
     /// Appends the frame's channels, interleaved and encoded, to `packet`.
     fn encode(&mut self, frame: Option<&AudioFrame>, channels: &[usize], packet: &mut Packet) {
-        let Voice { encoder, gate } = self;
         let sound = frame.is_some_and(|frame| {
             channels.iter().any(|&channel| frame.heard(channel) && is_sound(frame.plane(channel)))
         });
+        match self.gate.judge(sound) {
+            Activity::Closed => self.encoder = None,
+            Activity::Opens => self.encoder = OpusEncoder::new(self.channels, self.settings).ok(),
+            Activity::Open => {}
+        }
         let room = &mut packet.bytes[packet.len..];
-        packet.len += match gate.judge(sound) {
-            Activity::Closed => {
-                let silent = encoder.silent_packet();
-                room[..silent.len()].copy_from_slice(silent);
-                silent.len()
-            }
-            activity => {
-                if activity == Activity::Opens {
-                    encoder.reset().expect("an encoder can be reset");
-                }
-                let mut samples = [0; 2 * FRAME_SAMPLES];
-                let samples = &mut samples[..channels.len() * FRAME_SAMPLES];
-                for (offset, &channel) in channels.iter().enumerate() {
-                    let plane = frame.map_or(&[][..], |frame| frame.plane(channel));
-                    let slots = samples[offset..].iter_mut().step_by(channels.len());
-                    slots.zip(plane).for_each(|(slot, &sample)| *slot = sample);
-                }
-                let room = &mut room[..MAX_PACKET_BYTES];
-                encoder.encode(samples, room).expect("20 ms fit into an Opus packet")
-            }
+        // Without memory for an encoder this spurt of speech is silence.
+        let Some(encoder) = &mut self.encoder else {
+            let silent = self.channels.silent_packet();
+            room[..silent.len()].copy_from_slice(silent);
+            packet.len += silent.len();
+            return;
         };
+        let mut samples = [0; 2 * FRAME_SAMPLES];
+        let samples = &mut samples[..channels.len() * FRAME_SAMPLES];
+        for (offset, &channel) in channels.iter().enumerate() {
+            let plane = frame.map_or(&[][..], |frame| frame.plane(channel));
+            let slots = samples[offset..].iter_mut().step_by(channels.len());
+            slots.zip(plane).for_each(|(slot, &sample)| *slot = sample);
+        }
+        let room = &mut room[..MAX_PACKET_BYTES];
+        packet.len += encoder.encode(samples, room).expect("20 ms fit into an Opus packet");
     }
 }
 

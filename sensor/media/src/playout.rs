@@ -1,6 +1,8 @@
 //! One stream's queue becomes samples, frame by frame; a hole that packets should have filled
 //! becomes a gap.
 
+use std::ops::Range;
+
 use nightjar_codec::{AudioDecoder, Codec, Decoder};
 use nightjar_wire::Nanos;
 
@@ -60,11 +62,13 @@ pub(crate) struct Playout {
     /// The packet in play, decoded, and its first sample on the grid.
     current: Vec<i16>,
     current_at: i64,
+    /// End of what was heard, on the grid: none of it is heard again.
+    heard_until: Option<i64>,
     decoder: Option<(Codec, AudioDecoder)>,
     last: Option<Played>,
     /// The highest count in the sequence that was taken from the queue.
     passed: Option<i64>,
-    /// Packets that were decoded for samples that had passed already.
+    /// Packets that were taken when their samples had passed, or when others had their place.
     pub(crate) missed: u64,
 }
 
@@ -80,6 +84,7 @@ impl Playout {
     }
 
     /// Writes the frame's samples into `plane`, which is silent, and returns how many there were.
+    /// Packets that were placed out of order may overlap: each sample is heard once.
     pub(crate) fn render(
         &mut self,
         queue: &mut PacketQueue,
@@ -90,7 +95,7 @@ impl Playout {
     ) -> usize {
         let mut played = 0;
         loop {
-            played += self.play(frame, plane);
+            played += self.play(queue.first_at(), frame, plane);
             if !self.is_idle() {
                 return played;
             }
@@ -99,17 +104,27 @@ impl Playout {
             if let Some(gap) = self.gap_before(&packet, queue, frame, heard) {
                 gaps.push(gap);
             }
-            self.load(&packet, frame);
+            self.load(&packet, queue.first_at(), frame);
             queue.recycle(packet.payload);
         }
     }
 
-    /// Copies what of the current packet lies in the frame; empties it at its end.
-    fn play(&mut self, frame: FramePlace, plane: &mut [i16; FRAME_SAMPLES]) -> usize {
-        let end = self.current_at + self.current.len() as i64;
-        let from = self.current_at.max(frame.at);
+    /// What is to be heard of a packet that lies at `at..end`: it begins where what was heard ends,
+    /// and ends where the next one begins.
+    fn room(&self, at: i64, end: i64, next: Option<i64>) -> Range<i64> {
+        let from = self.heard_until.map_or(at, |heard| heard.max(at));
+        from..next.filter(|next| *next >= at).map_or(end, |next| next.min(end))
+    }
+
+    /// Copies what of the current packet lies in the frame; empties it at its end. `next` is where
+    /// the packet after it begins.
+    fn play(&mut self, next: Option<i64>, frame: FramePlace, plane: &mut [i16; FRAME_SAMPLES]) -> usize {
+        let Range { start, end } =
+            self.room(self.current_at, self.current_at + self.current.len() as i64, next);
+        let from = start.max(frame.at);
         let to = end.min(frame.end());
         if from < to {
+            self.heard_until = Some(to);
             let source = (from - self.current_at) as usize..(to - self.current_at) as usize;
             let target = (from - frame.at) as usize..(to - frame.at) as usize;
             plane[target].copy_from_slice(&self.current[source]);
@@ -142,9 +157,11 @@ impl Playout {
         })
     }
 
-    fn load(&mut self, packet: &QueuedPacket, frame: FramePlace) {
-        if packet.end() <= frame.at {
-            // Its time has passed: the packets came in another order than they were promised in.
+    fn load(&mut self, packet: &QueuedPacket, next: Option<i64>, frame: FramePlace) {
+        let room = self.room(packet.at, packet.end(), next);
+        if room.end <= room.start.max(frame.at) {
+            // Its time has passed, or its place is taken: the packets came in another order than
+            // they were promised in.
             self.missed += 1;
             return;
         }
@@ -237,6 +254,28 @@ mod tests {
         let expected: Vec<bool> = (0..480).map(|index| (100..260).contains(&index)).collect();
         assert_eq!(heard, expected);
         assert!(gaps.list(&[]).is_empty());
+    }
+
+    #[test]
+    fn packets_that_overlap_are_heard_once_each_up_to_the_next() {
+        let mut queue = PacketQueue::default();
+        // 0x55 is -8, 0xd5 is 8. The second has no room, the fourth only up to the fifth.
+        let places = [(0, 1000, 0xd5), (1, 1160, 0x55), (2, 1160, 0xd5), (3, 1300, 0x55), (4, 1380, 0xd5)];
+        for (sequence, at, code) in places {
+            queue.insert(packet(sequence, at), &[code; 160]);
+        }
+        let (mut playout, mut gaps, mut samples) = (Playout::default(), GapLog::default(), Vec::new());
+        let mut played = 0;
+        for at in [1000, 1160, 1320, 1480] {
+            let mut plane = [0; FRAME_SAMPLES];
+            let place = FramePlace { at, position: (at - 1000) as u64, samples: FRAME, deadline: Nanos::MAX };
+            played += playout.render(&mut queue, place, HEARD, &mut gaps, &mut plane);
+            samples.extend_from_slice(&plane);
+        }
+        let runs: Vec<(i16, usize)> =
+            samples.chunk_by(|a, b| a == b).map(|run| (run[0], run.len())).collect();
+        assert_eq!(runs, [(8, 300), (-8, 80), (8, 160), (0, 100)]);
+        assert_eq!((played, playout.missed), (540, 1));
     }
 
     #[test]

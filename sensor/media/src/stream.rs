@@ -15,7 +15,7 @@ use crate::sequence::{Order, SequenceWindow};
 use crate::{Fate, StreamCounts, StreamSpec, StreamSummary};
 
 /// Stamps that go back by more than this are a jump of the clock, not an order of packets.
-const MAX_BACKWARDS: Nanos = Nanos::from_secs(1);
+pub(crate) const MAX_BACKWARDS: Nanos = Nanos::from_secs(1);
 
 /// A very old packet's RTP time lies behind the latest by less than this, in ticks: 3 minutes.
 const MAX_OLD_TICKS: i32 = 180 * 8000;
@@ -323,7 +323,7 @@ impl AudioStream {
         let by_next = after.and_then(|next| Some(next.at - Some(next.ticks - ticks).filter(near)?));
         let by_last = before.and_then(|last| Some(last.at + Some(ticks - last.ticks).filter(near)?));
         let at = by_next.or(by_last)?;
-        let at = at.max(before.map_or(at, |last| last.at)).min(after.map_or(at, |next| next.at));
+        let at = at.max(before.map_or(at, QueuedPacket::end)).min(after.map_or(at, |next| next.at));
         (arrival < nanos_at(at) + late_after).then_some(at)
     }
 

@@ -157,7 +157,12 @@ impl<O: CoreOutput> CaptureCore<O> {
             let state = found.snapshots.get(&call);
             // A state that cannot be read is another version's, or was in the journal's lost end.
             if state.is_some_and(|state| self.directory.restore(state).is_ok()) {
-                restored.ids.extend(self.directory.row(call).map(|row| row.id));
+                if let Some(row) = self.directory.row(call) {
+                    restored.ids.push(row.id);
+                    // The state may be older than what the journal knows of the call's streams.
+                    let changed = self.flows.forget_unknown(call, row.legs.len(), row.dialogs.len());
+                    changed.into_iter().for_each(|id| self.announce(id));
+                }
                 let from = found.last_at(call).min(now);
                 self.output.event(now, CoreEvent::Outage { call, from, to: now });
             } else {
@@ -459,22 +464,20 @@ impl<O: CoreOutput> CaptureCore<O> {
 
     /// A stream's wait is over: a plausible one becomes a call without signalling.
     fn decide_waiting(&mut self, id: u32) {
-        let Some(stream) = self.flows.stream(id) else { return };
-        let (flow, ssrc, first_at) = (stream.key.flow, stream.key.ssrc, stream.figures.first_at);
-        if self.flows.is_plausible(id) {
-            let call = self.directory.handle_unsignalled(first_at, flow, ssrc);
-            self.drain_directory();
-            if self.flows.stream(id).is_some_and(|stream| stream.membership.is_none()) {
-                let speaker = self.directory.unsignalled_speaker(call, flow);
-                self.flows.join_unsignalled(id, call, speaker);
-                self.joined(id);
-                self.drain_directory();
-            }
-        } else {
+        let Some(stream) = self.flows.stream(id).filter(|_| self.flows.is_plausible(id)) else {
             let frames = self.preroll.release(id, |_, _, _| {});
             self.ledger.held -= frames;
             self.ledger.ignore(Ignored::UnexplainedRtp, frames);
-            self.flows.remove_waiting(id);
+            return self.flows.remove_waiting(id);
+        };
+        let (flow, ssrc, first_at) = (stream.key.flow, stream.key.ssrc, stream.figures.first_at);
+        let call = self.directory.handle_unsignalled(first_at, flow, ssrc);
+        self.drain_directory();
+        if self.flows.stream(id).is_some_and(|stream| stream.membership.is_none()) {
+            let speaker = self.directory.unsignalled_speaker(call, flow);
+            self.flows.join_unsignalled(id, call, speaker);
+            self.joined(id);
+            self.drain_directory();
         }
     }
 }
@@ -490,4 +493,35 @@ struct Datagram<'a> {
     ip_id: Option<u16>,
     /// Frames that it came in.
     frames: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysed::Analysed;
+
+    /// Nothing takes a waiting stream away before its wait is over; should that change, what waits
+    /// of it must not be forgotten.
+    #[test]
+    fn what_waits_of_a_stream_that_is_gone_is_counted() {
+        let config = CoreConfig {
+            depth: Depth::Payload,
+            snapshots: Snapshots::Never,
+            signal: SignalConfig::default(),
+            limits: Limits::default(),
+            realm: Realm(0),
+        };
+        let mut core = CaptureCore::new(config, Analysed::new(|_| {}));
+        let endpoint = |host: u8| Endpoint::new(Realm(0), [10, 0, 0, host].into(), 4000);
+        let (at, payload) = (Nanos::from_secs(1), [0x80, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0xd5]);
+        let (src, dst) = (endpoint(1), endpoint(2));
+        core.ledger.received += 1;
+        core.handle_time(at);
+        let (truncated, ip_id, payload) = (false, None, &payload[..]);
+        core.handle_datagram(&Datagram { at, src, dst, payload, truncated, ip_id, frames: 1 });
+        assert_eq!(core.ledger.held, 1);
+        core.flows.remove_waiting(0);
+        core.handle_time(at + preroll::WAIT);
+        assert_eq!((core.ledger.held, core.ledger.residual()), (0, 0));
+    }
 }

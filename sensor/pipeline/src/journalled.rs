@@ -11,10 +11,13 @@ use crate::capture_core::{CoreOutput, Kept};
 use crate::event::CoreEvent;
 
 /// Capture time between two watermarks.
-pub const WATERMARK_INTERVAL: Nanos = Nanos::from_millis(200);
+pub const WATERMARK_INTERVAL: Nanos = Nanos::from_millis(100);
 
 /// Events that wait for a free block, per lane; beyond them the disk is gone for good.
 const MAX_PENDING_EVENTS: usize = 100_000;
+
+/// Bytes of one event at most. A call's state or row has some KB, one blown up on purpose some MB.
+const MAX_EVENT: usize = 64 << 20;
 
 /// A part of an event's bytes follows in the next record.
 const PART_MORE: u8 = 1;
@@ -49,7 +52,7 @@ pub struct Journalled<W> {
     scratch: Vec<u8>,
     /// The last watermark that was appended.
     watermark: Nanos,
-    /// Events that could not be kept, ever.
+    /// Events that could not be kept, ever, or were too long.
     lost_events: u64,
 }
 
@@ -131,7 +134,7 @@ impl<W: Watcher> CoreOutput for Journalled<W> {
         bytes.clear();
         match postcard::to_extend(&event, bytes) {
             Ok(bytes) => {
-                if !self.lane(call).append_event(call.0, at, &bytes) {
+                if bytes.len() > MAX_EVENT || !self.lane(call).append_event(call.0, at, &bytes) {
                     self.lost_events += 1;
                 }
                 self.scratch = bytes;
@@ -216,7 +219,7 @@ pub enum Told {
     Watermark(Watermark),
     /// A part of an event; the rest follows.
     Part,
-    /// Bytes that are no event: of another version, or damaged.
+    /// Bytes that are no event: of another version, damaged, or more than an event may have.
     Unreadable,
 }
 
@@ -224,6 +227,8 @@ pub enum Told {
 #[derive(Debug, Default)]
 pub struct EventReader {
     parts: Vec<u8>,
+    /// The event is longer than [`MAX_EVENT`]: what is left of it is passed over.
+    overlong: bool,
 }
 
 impl EventReader {
@@ -234,16 +239,46 @@ impl EventReader {
                 Watermark::from_bytes(bytes).map_or(Told::Unreadable, Told::Watermark)
             }
             Some((&PART_MORE, part)) => {
-                self.parts.extend_from_slice(part);
+                self.take(part);
                 Told::Part
             }
             Some((&PART_LAST, part)) => {
-                self.parts.extend_from_slice(part);
-                let event = postcard::from_bytes(&self.parts);
+                self.take(part);
+                let event = postcard::from_bytes(&self.parts).ok().filter(|_| !self.overlong);
                 self.parts.clear();
+                self.overlong = false;
                 event.map_or(Told::Unreadable, Told::Event)
             }
             _ => Told::Unreadable,
         }
+    }
+
+    fn take(&mut self, part: &[u8]) {
+        self.overlong |= self.parts.len() + part.len() > MAX_EVENT;
+        if self.overlong {
+            self.parts = Vec::new();
+        } else {
+            self.parts.extend_from_slice(part);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_without_end_is_given_up_and_the_next_one_is_read() {
+        let mut reader = EventReader::default();
+        let mut part = vec![0; 1 << 20];
+        part[0] = PART_MORE;
+        for _ in 0..=2 * MAX_EVENT / part.len() {
+            assert!(matches!(reader.handle_record(&part), Told::Part));
+            assert!(reader.parts.len() <= MAX_EVENT);
+        }
+        let event = CoreEvent::Abandoned { call: CallKey(7) };
+        let last = postcard::to_extend(&event, vec![PART_LAST]).expect("an event serialises");
+        assert!(matches!(reader.handle_record(&last), Told::Unreadable));
+        assert!(matches!(reader.handle_record(&last), Told::Event(CoreEvent::Abandoned { .. })));
     }
 }

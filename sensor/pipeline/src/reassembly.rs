@@ -170,7 +170,11 @@ impl Partial {
             start < offset + part.len() && offset < end
         });
         let ragged = fragment.more && !bytes.len().is_multiple_of(8);
-        let beyond = end > 65_535 || self.total.is_some_and(|total| end > total);
+        // The last fragment says where the datagram ends: none may lie behind that, whichever came first.
+        let held = self.parts.iter().map(|(offset, part)| usize::from(*offset) + part.len()).max();
+        let beyond = end > 65_535
+            || self.total.is_some_and(|total| end > total)
+            || !fragment.more && held.is_some_and(|held| held > end);
         let second_end = !fragment.more && self.total.is_some();
         if overlaps || ragged || beyond || second_end || bytes.is_empty() || self.parts.len() >= MAX_FRAGMENTS
         {
@@ -238,6 +242,9 @@ mod tests {
         let mut table = Reassembly::default();
         handle(&mut table, 0, 1, 0, true, b"01234567");
         assert_eq!(handle(&mut table, 0, 1, 0, true, b"0123456789abcdef"), Outcome::Rejected(2));
+        // Their lengths add up to a whole, with a hole in it.
+        handle(&mut table, 0, 3, 16, true, b"01234567");
+        assert_eq!(handle(&mut table, 0, 3, 8, false, b"89abcdef"), Outcome::Rejected(2));
         handle(&mut table, 0, 2, 0, true, b"01234567");
         assert_eq!(table.expire(Nanos::from_secs(4)), 0);
         assert_eq!(table.expire(Nanos::from_secs(5)), 1);

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use nightjar_schema::{CallEventKind, CallSeed, EndCause, LegRole, Party, Protocol, call_id};
+use nightjar_schema::{CallEventKind, CallSeed, EndCause, LegRole, Party, Protocol};
 use nightjar_wire::{CallKey, FlowKey, Nanos, Realm};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::arrival::{Arrival, Side};
 use crate::config::SignalConfig;
 use crate::dialog::Dialog;
+use crate::ids::CallIds;
 use crate::invite::Invite;
 use crate::output::Output;
 use crate::parties::{Parties, asserted_uri};
@@ -137,7 +138,12 @@ pub(crate) struct Call {
 
 impl Call {
     /// A call whose first message this is.
-    pub(crate) fn open(key: CallKey, arrival: &Arrival<'_>, config: &SignalConfig) -> Call {
+    pub(crate) fn open(
+        key: CallKey,
+        arrival: &Arrival<'_>,
+        config: &SignalConfig,
+        ids: &mut CallIds,
+    ) -> Call {
         let message = arrival.message;
         let fresh = arrival.is_fresh_invite();
         let first_dialog = [message.call_id, b"\0", arrival.from_tag].concat();
@@ -155,7 +161,7 @@ impl Call {
         let is_answer = message.status().is_some_and(|_| message.method == crate::message::Method::Invite);
         Call {
             key,
-            id: call_id(&CallSeed {
+            id: ids.give(&CallSeed {
                 sensor: &config.sensor,
                 realm: realm.0,
                 source: &config.source,
@@ -240,6 +246,8 @@ impl Call {
         };
         let fork = self.dialogs[0].fork([0, device], callee_tag, arrival.at);
         self.dialogs.push(fork);
+        // Its streams will speak of the new leg: a later start must know it too.
+        self.changed = true;
         self.dialogs.len() - 1
     }
 
@@ -347,7 +355,7 @@ impl Call {
         });
         self.clocks.closing = Some(now);
         self.changed = false;
-        self.revision += 1;
+        self.revision = self.revision.saturating_add(1);
         self.ending = Some(ending);
     }
 
@@ -360,7 +368,7 @@ impl Call {
     /// Says once that something changed.
     pub(crate) fn tell_change(&mut self, at: Nanos, fx: &mut Effects<'_>) {
         if self.announced && std::mem::take(&mut self.changed) {
-            self.revision += 1;
+            self.revision = self.revision.saturating_add(1);
             fx.outputs.push_back(Output::Changed { call: self.key, at });
         }
     }

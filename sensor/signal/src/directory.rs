@@ -8,6 +8,7 @@ use nightjar_wire::{CallKey, Endpoint, FlowKey, Nanos};
 use crate::arrival::Arrival;
 use crate::call::{Call, Effects, Ending};
 use crate::config::SignalConfig;
+use crate::ids::CallIds;
 use crate::media_only::MediaOnly;
 use crate::message::{Message, Method, SipError};
 use crate::names::{ClosedCalls, Names};
@@ -36,6 +37,7 @@ pub struct Directory {
     pub(crate) calls: BTreeMap<CallKey, Call>,
     /// When to look at which call's time-outs.
     schedule: BTreeSet<(Nanos, CallKey)>,
+    pub(crate) ids: CallIds,
     pub(crate) names: Names,
     media_only: MediaOnly,
     closed: ClosedCalls,
@@ -55,6 +57,7 @@ impl Directory {
             next_key: CallKey(0),
             calls: BTreeMap::new(),
             schedule: BTreeSet::new(),
+            ids: CallIds::default(),
             names: Names::default(),
             media_only: MediaOnly::default(),
             closed: ClosedCalls::default(),
@@ -138,7 +141,7 @@ impl Directory {
         }
         let key = self.media_only.find(flow).unwrap_or_else(|| {
             let key = self.free_key();
-            self.calls.insert(key, Call::unsignalled(key, at, self.now, flow, &self.config));
+            self.calls.insert(key, Call::unsignalled(key, at, self.now, flow, &self.config, &mut self.ids));
             self.statistics.opened_unsignalled += 1;
             key
         });
@@ -236,7 +239,7 @@ impl Directory {
             return None;
         }
         let key = self.free_key();
-        let call = Call::open(key, arrival, &self.config);
+        let call = Call::open(key, arrival, &self.config, &mut self.ids);
         self.names.add(&call);
         self.calls.insert(key, call);
         Some(self.explain(key, arrival))

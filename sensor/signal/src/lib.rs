@@ -14,6 +14,7 @@ mod directory;
 mod formats;
 mod header;
 mod hold;
+mod ids;
 mod invite;
 mod media_only;
 mod message;

@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use nightjar_schema::{CallSeed, LegRole, Party, Protocol, call_id};
+use nightjar_schema::{CallSeed, LegRole, Party, Protocol};
 use nightjar_wire::{CallKey, Endpoint, FlowKey, Nanos, Realm};
 
 use crate::arrival::{Arrival, Side};
 use crate::call::{Call, Flow, Leg, MAX_FLOWS};
 use crate::config::SignalConfig;
+use crate::ids::CallIds;
 use crate::invite::Invite;
 use crate::message::Method;
 use crate::output::AdoptedFlow;
@@ -157,6 +158,7 @@ impl Call {
         now: Nanos,
         flow: FlowKey,
         config: &SignalConfig,
+        ids: &mut CallIds,
     ) -> Call {
         let first_dialog = format!("{}>{}", flow.source().socket_addr(), flow.destination().socket_addr());
         let leg = |address: IpAddr| Leg {
@@ -166,7 +168,7 @@ impl Call {
         };
         Call {
             key,
-            id: call_id(&CallSeed {
+            id: ids.give(&CallSeed {
                 sensor: &config.sensor,
                 realm: flow.realm.0,
                 source: &config.source,

@@ -79,7 +79,7 @@ impl Sessions {
             return;
         }
         self.completed = Some((side, cseq));
-        self.round += 1;
+        self.round = self.round.saturating_add(1);
         let hops: Vec<Hop> = self.proposals(side, cseq).map(|d| d.hop).collect();
         let round = self.round;
         self.described.retain(|d| d.side != side || d.proposed_by.is_some() || !hops.contains(&d.hop));
@@ -92,7 +92,7 @@ impl Sessions {
         // A hop that later exchanges no longer pass, as after a proxy that leaves the route.
         let newest = |side: Side| self.described.iter().filter(|d| d.side == side).map(|d| d.round).max();
         let newest = [newest(Side::Caller), newest(Side::Callee)];
-        self.described.retain(|d| newest[d.side.index()].is_none_or(|newest| d.round + 2 > newest));
+        self.described.retain(|d| newest[d.side.index()].is_none_or(|newest| newest - d.round < 2));
     }
 
     /// The request with this CSeq was refused: what it proposed never holds.

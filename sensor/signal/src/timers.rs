@@ -149,7 +149,11 @@ impl Call {
             Due::SessionTimer => self.end_unheard(EndCause::SessionTimer, at, fx),
             Due::MediaTimeout => self.end_unheard(EndCause::MediaTimeout, at, fx),
             Due::Setup => self.end_unheard(EndCause::SetupTimeout, at, fx),
-            Due::Retry | Due::Settled | Due::Cancelled => self.end_pending(at, fx),
+            Due::Retry | Due::Settled | Due::Cancelled => {
+                self.end_pending(at, fx);
+                // None falls due again, even in a call that could not be ended by it.
+                (self.clocks.retry, self.clocks.settled, self.clocks.cancelled) = (None, None, None);
+            }
         }
         Fate::Stays
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{LazyLock, OnceLock};
 
-use nightjar_agent::args::{Channels, Format, Mode, Replay, Speed};
+use nightjar_agent::args::{Channels, Format, Mode, Replay, Speed, Stereo};
 use nightjar_agent::replay::{ReplayError, summarise};
 use nightjar_agent::summary::Summary;
 use nightjar_load::{Expected, PcapOptions, Scenario, scenarios};
@@ -12,8 +12,11 @@ use nightjar_schema::{Call, Recording};
 
 use crate::sound::Sound;
 
-/// The seed of every scenario here.
-pub const SEED: u64 = 1;
+/// The seed of every scenario here: 1, or what `NIGHTJAR_SEED` says.
+pub static SEED: LazyLock<u64> = LazyLock::new(|| match std::env::var("NIGHTJAR_SEED") {
+    Ok(text) => text.parse().unwrap_or_else(|error| panic!("NIGHTJAR_SEED={text}: {error}")),
+    Err(_) => 1,
+});
 
 /// How a capture is replayed.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +27,8 @@ pub struct Setting {
     pub format: Format,
     /// Their channels.
     pub channels: Channels,
+    /// How stereo Opus is coded; `None` as is usual.
+    pub stereo: Option<Stereo>,
     /// The pace.
     pub speed: Speed,
     /// Media workers.
@@ -37,6 +42,7 @@ impl Default for Setting {
             mode: Mode::Record,
             format: Format::Wav,
             channels: Channels::Stereo,
+            stereo: None,
             speed: Speed::Max,
             workers: 2,
         }
@@ -101,6 +107,7 @@ pub fn replay_file(capture: &Path, setting: Setting) -> Result<Replayed, ReplayE
         mode: setting.mode,
         format: setting.format,
         channels: setting.channels,
+        stereo: setting.stereo,
         speed: setting.speed,
         workers: setting.workers,
         sensor: "replay".to_owned(),
@@ -152,7 +159,7 @@ pub fn replayed(name: &str) -> &'static ReplayedScenario {
 /// # Panics
 /// When no scenario has the name, or the replay fails.
 pub fn replay_scenario(name: &str, setting: Setting) -> ReplayedScenario {
-    let scenario = scenarios::by_name(name, SEED);
+    let scenario = scenarios::by_name(name, *SEED);
     let replay = |path: &Path| replay_file(path, setting);
     let (expected, replayed) = generated(&scenario, "capture.pcap", &PcapOptions::default(), replay);
     let replayed = replayed.unwrap_or_else(|error| panic!("{name}: {error}"));

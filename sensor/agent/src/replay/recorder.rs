@@ -9,7 +9,7 @@ use nightjar_pipeline::{Finished, InOrder, Journalled, Keep, OpenCalls, Unwatche
 use nightjar_store::{Durability, RecordingStore};
 
 use super::rows::RowWriter;
-use crate::args::{Mode, Replay};
+use crate::args::{Mode, Replay, Sound};
 use crate::cpu;
 use crate::summary::Summary;
 use crate::workers::{BLOCKS, Setup, Workers, worker_config, worker_count};
@@ -41,7 +41,11 @@ impl Recorder {
     ///
     /// # Errors
     /// When the output folder cannot be used.
-    pub(super) fn start(args: &Replay, rows: RowWriter) -> Result<(Recorder, Journalled<Unwatched>), String> {
+    pub(super) fn start(
+        args: &Replay,
+        sound: Sound,
+        rows: RowWriter,
+    ) -> Result<(Recorder, Journalled<Unwatched>), String> {
         let pool = BlockPool::new(BLOCKS);
         let (journal, keep) = match args.mode {
             Mode::Journal => (Some(start_journal(&args.out, &args.sensor, &pool)?), Keep::RowsOnly),
@@ -55,7 +59,7 @@ impl Recorder {
             journal: journal.as_ref().map(SegmentWriter::journal),
             overflow: Overflow::Wait,
             count: worker_count(args.workers),
-            config: worker_config(args.format, args.channels, keep),
+            config: worker_config(sound, keep),
             spool: &directory.without_sync(),
             store: &store,
         };

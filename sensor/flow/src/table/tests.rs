@@ -212,3 +212,25 @@ fn a_full_table_says_so_and_a_removed_stream_makes_room() {
     assert!(table.is_empty() && table.waiting.is_empty());
     assert!(matches!(send(&mut table, 0, a, b, 2, 1), Placement::Waiting { .. }));
 }
+
+#[test]
+fn what_a_restored_call_does_not_know_is_forgotten_until_it_is_told_again() {
+    let mut table = FlowTable::new(OPEN);
+    let (a, b) = (endpoint(1, 4000), endpoint(2, 6000));
+    table.bind(binding(1, 0, 0, a, Some(b)));
+    let fork = Binding { receiver: 2, speaker: Some(0), ..binding(1, 1, 1, b, Some(a)) };
+    table.bind(fork.clone());
+    send(&mut table, 2_000, a, b, 1, 1);
+    send(&mut table, 2_000, b, a, 2, 1);
+    let place = |table: &FlowTable, id| {
+        let Membership { dialog, speaker, receiver, .. } = call_of(table, id);
+        (dialog, speaker, receiver)
+    };
+    assert_eq!(place(&table, 0), (Some(1), Some(0), Some(2)));
+    assert_eq!(table.forget_unknown(CallKey(1), 3, 2), []);
+    // The state is of the time before the fork.
+    assert_eq!(table.forget_unknown(CallKey(1), 2, 1), [0]);
+    assert_eq!((place(&table, 0), place(&table, 1).0), ((None, Some(0), None), Some(0)));
+    assert_eq!(table.bind(fork).changed, [0]);
+    assert_eq!(place(&table, 0), (Some(1), Some(0), Some(2)));
+}

@@ -163,6 +163,7 @@ fn what_is_read_again_after_a_crash_is_not_told_twice() {
         assert_eq!(summary.gaps.iter().map(|gap| gap.at_ms).collect::<Vec<_>>(), [800, 3000]);
         assert_eq!(summary.counts().total() as usize, packets.len() - again);
         assert_eq!(summary.samples, 4 * 8000 + 960);
+        assert!(summary.streams[0].heard_samples <= summary.samples);
     }
 }
 
@@ -183,4 +184,27 @@ fn a_recording_that_ends_within_a_frame_counts_only_what_it_holds() {
     assert_eq!(tape.planes[0].len(), 9 * 8000 + 56);
     assert_eq!((summary.samples, summary.streams[0].heard_samples), (9 * 8000 + 56, 9 * 8000 + 56));
     assert_eq!(summary.counts().total(), 500);
+}
+
+#[test]
+fn a_party_that_begins_behind_a_jump_back_begins_now() {
+    let cases = [Decision::Everything, Decision::Undecided].into_iter();
+    for (decision, heard_before) in cases.flat_map(|decision| [(decision, false), (decision, true)]) {
+        let mut call = CallAudio::new(&AudioConfig::default(), decision);
+        [spec(0, 0), spec(1, 1)].into_iter().for_each(|spec| call.open_stream(spec));
+        let caller = Party { delay: 0.0, ..Party::new(0) }.talk(0.1, &tone(400.0));
+        for packet in caller.iter().filter(|_| heard_before) {
+            call.handle_packet(0, packet.arrival, &packet.bytes);
+        }
+        let mut tape = Tape::default();
+        call.advance(caller[4].arrival, &mut tape);
+        let callee = Party { delay: 0.0, ..Party::new(1) }.talk(0.1, &tone(400.0));
+        for packet in callee {
+            call.handle_packet(1, packet.arrival - Nanos::from_secs(3600), &packet.bytes);
+        }
+        let summary = call.finish(caller[4].arrival, &mut tape);
+        assert!(summary.duration < Nanos::from_secs(1), "{decision:?}: {:?}", summary.duration);
+        assert_eq!(summary.heard.len(), 1 + usize::from(heard_before));
+        assert!(summary.marks.contains(&Mark::ClockJump));
+    }
 }

@@ -159,6 +159,25 @@ fn a_packet_after_its_frame_is_late_and_a_gap() {
 }
 
 #[test]
+fn a_late_packet_that_lies_about_its_time_takes_nobody_s_place() {
+    // None is a multiple of the tone's 20 samples: another place would be heard.
+    for offset in [-151i32, -33, 33, 151, 397] {
+        let mut packets = ten_seconds();
+        let late = &mut packets[50];
+        late.arrival = late.arrival + Nanos::from_millis(30);
+        let timestamp = u32::from_be_bytes(late.bytes[4..8].try_into().unwrap());
+        late.bytes[4..8].copy_from_slice(&timestamp.wrapping_add_signed(offset).to_be_bytes());
+        let (left, summary) = one(packets, 10.0);
+        assert_eq!(summary.samples, 80_000);
+        assert!(summary.streams[0].heard_samples <= summary.samples, "{offset}: {summary:?}");
+        let (expected, _) = one(ten_seconds(), 10.0);
+        let its_own = 50 * 160..51 * 160;
+        assert!(left[..its_own.start] == expected[..its_own.start], "{offset}");
+        assert!(left[its_own.end..] == expected[its_own.end..], "{offset}");
+    }
+}
+
+#[test]
 fn sequence_and_timestamp_wrap_unheard() {
     let mut party = Party { delay: 0.0, sequence: 65_500, timestamp: u32::MAX - 20_000, ..Party::new(0) };
     let packets = party.talk(10.0, &tone(400.0));

@@ -56,6 +56,17 @@ fn length(file: &Path, decoder: Option<&str>, channels: usize, rate: &str) -> (u
     (decoded.len() / 2 / channels, duration)
 }
 
+/// Samples of 48 kHz that a player gives, by the file's first and last page (RFC 7845, 4.3 and 4.4):
+/// the last granule position without the pre-skip.
+fn end_trimmed(bytes: &[u8]) -> u64 {
+    let mut packets = ogg::PacketReader::new(std::io::Cursor::new(bytes));
+    let head = packets.read_packet_expected().unwrap().data;
+    let pre_skip = u64::from(u16::from_le_bytes([head[10], head[11]]));
+    let last = std::iter::from_fn(|| packets.read_packet().unwrap()).last().unwrap();
+    assert!(last.last_in_stream() && pre_skip == PRE_SKIP as u64);
+    last.absgp_page() - pre_skip
+}
+
 /// Both parties talk in turns: 400 Hz left in seconds 0 and 1, 1000 Hz right in 2 and 3, and so on;
 /// silence from second 4 to 6 of each 6.
 fn turns(seconds: f64) -> Vec<Packet> {
@@ -137,6 +148,57 @@ fn ogg_opus_has_the_channels_the_tones_and_the_silence() {
 }
 
 #[test]
+fn one_party_s_channel_is_the_same_whatever_the_other_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let party = |stream, hertz| Party { delay: 0.0, ..Party::new(stream) }.talk(6.0, &tone(hertz));
+    let mut both = [party(0, 400.0), party(1, 1000.0)].concat();
+    both.sort_by_key(|packet| packet.arrival);
+    let config = EncoderConfig::ogg_opus(OpusLayout::Parties);
+    let [both, left, right] = [both, party(0, 400.0), party(1, 1000.0)].map(|packets| {
+        let (bytes, _) = store(&config, &packets, at(6.0));
+        let file = write(&folder, "call.opus", &bytes);
+        [None, Some("libopus")].map(|decoder| decode(&file, decoder, 2))
+    });
+    for decoder in 0..2 {
+        assert!(both[decoder][0] == left[decoder][0] && both[decoder][1] == right[decoder][1]);
+        assert!(peak(&left[decoder][1]) <= 1 && peak(&right[decoder][0]) <= 1);
+        let second = 8000..16_000;
+        assert!(level(&both[decoder][0][second.clone()], 400.0) > 6000.0);
+        assert!(level(&both[decoder][1][second], 1000.0) > 6000.0);
+    }
+}
+
+/// Each change between speech and silence on one of two streams once cost ffmpeg's own decoder some
+/// samples, until it gave up.
+#[test]
+fn a_call_of_many_turns_is_decoded_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let party = |stream, hertz: f64| {
+        let speaks = move |t: f64| (t % 1.4 < 0.7) == (stream == 0);
+        let sound = move |t: f64| if speaks(t) { tone(hertz)(t) } else { 0.0 };
+        Party { delay: 0.0, ..Party::new(stream) }.talk(120.0, &sound)
+    };
+    let mut packets = [party(0, 400.0), party(1, 1000.0)].concat();
+    packets.sort_by_key(|packet| packet.arrival);
+    for layout in LAYOUTS {
+        let (bytes, _) = store(&EncoderConfig::ogg_opus(layout), &packets, at(120.0));
+        let file = write(&folder, "call.opus", &bytes);
+        let [own, libopus] =
+            [None, Some("libopus")].map(|decoder| decode(&file, decoder, layout.channels().count()));
+        assert_eq!((own[0].len(), libopus[0].len()), (960_000, 960_000), "{layout:?}");
+        let turn = |channel: usize, from: f64| (channel, (from * 8000.0) as usize);
+        for (channel, from) in [turn(0, 117.7), turn(own.len() - 1, 118.4)] {
+            let level = |samples: &[Vec<i16>], hertz| level(&samples[channel][from..from + 3200], hertz);
+            for samples in [&own, &libopus] {
+                let (left, right) = (level(samples, 400.0), level(samples, 1000.0));
+                let (loud, quiet) = if from < 118 * 8000 { (left, right) } else { (right, left) };
+                assert!(loud > 6000.0 && quiet < 250.0, "{layout:?} {channel}: {left:.0}, {right:.0}");
+            }
+        }
+    }
+}
+
+#[test]
 fn wav_has_the_channels_the_tones_and_the_silence() {
     let folder = tempfile::tempdir().unwrap();
     for channels in [ChannelLayout::Mono, ChannelLayout::Stereo] {
@@ -165,13 +227,30 @@ fn the_length_is_exact_whatever_it_is() {
             encoder.finish(&mut bytes);
             assert_eq!(summary.samples, samples);
             let file = write(&folder, "call.opus", &bytes);
-            // ffmpeg's own decoder may hold back some of two streams' last 2 ms; libopus does not.
+            assert_eq!(end_trimmed(&bytes), samples * 6, "{layout:?}");
             let (decoded, duration) = length(&file, Some("libopus"), layout.channels().count(), "48000");
             assert_eq!(decoded as u64, samples * 6, "{layout:?}");
             let probed = (samples as f64 * 6.0 + PRE_SKIP) / 48_000.0;
             assert!((duration - probed).abs() < 2e-6, "{layout:?} {samples}: {duration} s");
         }
     }
+}
+
+/// What ffprobe says of a file that ffmpeg has made of as many samples is the same: the 6.5 ms too
+/// many are its way to count.
+#[test]
+fn ffprobe_says_of_our_length_what_it_says_of_ffmpeg_s_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bytes, _) = store(&EncoderConfig::ogg_opus(OpusLayout::Parties), &turns(3.0), at(3.0));
+    let ours = write(&folder, "ours.opus", &bytes);
+    let (bytes, summary) =
+        store(&EncoderConfig::Wav { channels: ChannelLayout::Stereo }, &turns(3.0), at(3.0));
+    let wav = write(&folder, "call.wav", &bytes);
+    let theirs = folder.path().join("theirs.opus");
+    run("ffmpeg", &["-v", "error", "-i", wav.to_str().unwrap(), "-c:a", "libopus", theirs.to_str().unwrap()]);
+    let [ours, theirs] = [&ours, &theirs].map(|file| length(file, Some("libopus"), 2, "48000"));
+    assert_eq!((ours.0 as u64, theirs.0 as u64), (summary.samples * 6, summary.samples * 6));
+    assert_eq!(ours.1, theirs.1);
 }
 
 #[test]
@@ -227,9 +306,15 @@ fn a_recording_goes_on_after_its_encoder_was_killed() {
 }
 
 #[test]
-fn a_point_of_another_container_is_refused() {
+fn a_point_of_another_container_or_layout_is_refused() {
     let config = EncoderConfig::ogg_opus(OpusLayout::Mono);
     assert!(Encoder::resume(&config, EncoderPoint::Wav { samples: 160 }).unwrap().is_none());
+    let mono = Encoder::new(&config, SERIAL, &mut Vec::new()).unwrap().point();
+    assert!(Encoder::resume(&config, mono).unwrap().is_some());
+    let parties = EncoderConfig::ogg_opus(OpusLayout::Parties);
+    let parties = Encoder::new(&parties, SERIAL, &mut Vec::new()).unwrap().point();
+    let coupled = EncoderConfig::ogg_opus(OpusLayout::Coupled);
+    assert!(Encoder::resume(&coupled, parties).unwrap().is_none());
 }
 
 #[test]

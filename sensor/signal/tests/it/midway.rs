@@ -81,3 +81,20 @@ fn a_hold_is_understood_in_a_call_that_began_before() {
     assert!(scene.closed().is_empty());
     assert_eq!(events(&scene.only_row()).len(), 1);
 }
+
+#[test]
+fn two_calls_of_one_name_and_one_stamp_have_two_ids() {
+    let mut scene = Scene::new();
+    let dialog = Dialog::new("c1");
+    let now = scene.now;
+    scene.see(&dialog.request(By::Caller, "UPDATE", 5).sdp(audio("10.0.0.1:4000", "")));
+    scene.now = now;
+    scene.see(&dialog.invite(6).sdp(audio("10.0.0.1:4000", "")));
+    let mut ids: Vec<_> = scene
+        .said
+        .iter()
+        .filter_map(|said| if let Output::Opened { id, .. } = said { Some(*id) } else { None })
+        .collect();
+    ids.dedup();
+    assert_eq!(ids.len(), 2);
+}

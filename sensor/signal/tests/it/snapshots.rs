@@ -100,3 +100,14 @@ fn a_snapshot_whose_bytes_are_changed_never_panics() {
         }
     }
 }
+
+#[test]
+fn a_new_fork_is_told_so_that_a_snapshot_knows_its_leg() {
+    let mut scene = Scene::new();
+    let dialog = Dialog::new("c1");
+    scene.see(&dialog.invite(1).sdp(audio("10.0.0.1:4000", "")));
+    scene.see(&dialog.with_to_tag("desk").answer(1, 183).sdp(audio("10.0.0.2:5000", "")));
+    let told = scene.count(|o| matches!(o, Output::Changed { .. }));
+    scene.see(&dialog.with_to_tag("mobile").answer(1, 183).sdp(audio("10.0.0.3:6000", "")));
+    assert_eq!(scene.count(|o| matches!(o, Output::Changed { .. })), told + 1);
+}

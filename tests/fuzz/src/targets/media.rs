@@ -164,6 +164,10 @@ fn read(bytes: &[u8]) -> Scene {
             }
             5 => {
                 at = at.offset(world::STEPS_NANOS[usize::from(script.byte() & 15)]);
+                if at < before {
+                    // A watermark has told the time so far before the clock goes back.
+                    scene.steps.push(Step::Advance(scene.last_at));
+                }
                 scene.steady &= at >= before;
                 Step::Advance(at)
             }

@@ -11,7 +11,7 @@ use nightjar_wire::Nanos;
 
 /// A call varied by `vary` beside a plain one of five minutes; the former's row.
 fn beside_a_long_call(vary: fn(&mut CallPlan)) -> (Call, Replayed) {
-    let mut scenario = Scenario::new("endings", SEED);
+    let mut scenario = Scenario::new("endings", *SEED);
     let mut call = scenario.plain();
     vary(&mut call);
     scenario.call(Nanos::ZERO, call);

@@ -1,6 +1,6 @@
 //! Recordings in other forms: Opus as ffmpeg hears it, and one channel for both parties.
 
-use nightjar_agent::args::{Channels, Format};
+use nightjar_agent::args::{Channels, Format, Stereo};
 use nightjar_scenarios::{Faults, Setting, replay_scenario, replayed};
 
 use crate::heard;
@@ -14,6 +14,24 @@ fn opus_has_the_tones_the_channels_the_silence_and_the_length() {
         heard::check(&mut faults, name, &scenario, &heard::OPUS);
     }
     faults.finish();
+}
+
+/// Coupled stereo predicts one channel from the other: some of a steady tone is on the wrong side.
+#[test]
+fn coupled_stereo_has_each_tone_on_its_side_above_all() {
+    let setting = Setting { format: Format::Opus, stereo: Some(Stereo::Coupled), ..Setting::default() };
+    let scenario = replay_scenario("answered", setting);
+    let (recording, sound) = scenario.replayed.sound(&scenario.replayed.calls[0]).expect("a recording");
+    assert_eq!((recording.channels, sound.channels.len()), (Some(2), 2));
+    for second in 2..9 {
+        for (channel, tone, other) in [(0, 400, 450), (1, 450, 400)] {
+            let level = |hz| sound.channels[channel].tone(hz, second * 1000, second * 1000 + 500);
+            assert!(
+                level(tone) > 5_000.0 && level(other) < level(tone) / 3.0,
+                "channel {channel}, {second} s"
+            );
+        }
+    }
 }
 
 #[test]

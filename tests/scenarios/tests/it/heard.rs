@@ -48,16 +48,15 @@ pub const EXACT: Fidelity = Fidelity {
     gap: Some(8),
 };
 
-/// As coupled stereo Opus at a telephone's rate: one channel is predicted from the other, which
-/// leaves a twentieth of a steady tone on the wrong side and, while it begins, for some 100 ms up to
-/// a half.
+/// As stereo Opus at a telephone's rate, each party coded apart: nothing of one is on the other's
+/// side, but a tone has the codec's noise about it, most of it while it begins.
 pub const OPUS: Fidelity = Fidelity {
     present: 5_000.0..14_000.0,
     absent: 1_200.0,
-    smeared: 6_000.0,
-    settles_ms: 800,
+    smeared: 2_500.0,
+    settles_ms: 200,
     silent: 60,
-    bleed: 1_500,
+    bleed: 60,
     gap: None,
 };
 
@@ -237,7 +236,7 @@ fn said<'a>(name: &str, row: &Call, call: &'a CallExpected, recording: &Recordin
     };
     let streams: Vec<&StreamExpected> = call.streams.iter().filter(in_it).collect();
     let mut packets: Vec<Vec<Packet>> = vec![Vec::new(); streams.len()];
-    for frame in scenarios::by_name(name, SEED).frames() {
+    for frame in scenarios::by_name(name, *SEED).frames() {
         if frame.class != nightjar_load::FrameClass::Rtp || frame.call != Some(call.index) {
             continue;
         }

@@ -52,7 +52,7 @@ fn with_one_two_and_five_workers_and_twice_in_a_row() {
     let mut faults = Faults::default();
     for name in SCENARIOS {
         faults.scope(name);
-        same_under(&mut faults, &scenarios::by_name(name, SEED), &with_workers(Format::Wav));
+        same_under(&mut faults, &scenarios::by_name(name, *SEED), &with_workers(Format::Wav));
     }
     faults.finish();
 }
@@ -62,14 +62,14 @@ fn with_any_number_of_workers_in_opus() {
     let mut faults = Faults::default();
     for name in ["impaired", "hold-twice", "ports-reused"] {
         faults.scope(name);
-        same_under(&mut faults, &scenarios::by_name(name, SEED), &with_workers(Format::Opus));
+        same_under(&mut faults, &scenarios::by_name(name, *SEED), &with_workers(Format::Opus));
     }
     faults.finish();
 }
 
 /// Three calls at once, over in four seconds.
 fn short() -> Scenario {
-    let mut scenario = Scenario::new("short", SEED);
+    let mut scenario = Scenario::new("short", *SEED);
     for number in 0..3 {
         let mut call = scenario.plain();
         call.ring = Nanos::from_millis(300);
@@ -94,7 +94,7 @@ fn in_real_time_as_at_full_speed() {
 /// The replay of a capture that is stored like this.
 fn stored(name: &str, format: CaptureFormat, link: LinkOptions) -> Replayed {
     let options = PcapOptions { format, compression: None, link };
-    let scenario = scenarios::by_name("rtcp-apart", SEED);
+    let scenario = scenarios::by_name("rtcp-apart", *SEED);
     let (_, replayed) = generated(&scenario, name, &options, |path| replay_file(path, Setting::default()));
     replayed.unwrap_or_else(|error| panic!("{name}: {error}"))
 }
@@ -153,7 +153,7 @@ fn analysis_journal_and_recording_tell_the_same_of_calls_and_streams() {
     let mut faults = Faults::default();
     for name in ["office", "forked", "digits", "mirror-copies-impaired"] {
         faults.scope(name);
-        let scenario = scenarios::by_name(name, SEED);
+        let scenario = scenarios::by_name(name, *SEED);
         generated(&scenario, "capture.pcap", &PcapOptions::default(), |path| {
             let replay = |mode| {
                 replay_file(path, Setting { mode, ..Setting::default() }).unwrap_or_else(|e| panic!("{e}"))
