@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use nightjar_wire::Nanos;
+use serde::{Deserialize, Serialize};
 
 /// Bytes that a held packet costs beside its own.
 const OVERHEAD: usize = size_of::<HeldPacket>();
 
 /// One packet's place among the bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct HeldPacket {
     stream: u32,
     arrival: Nanos,
@@ -17,7 +18,7 @@ struct HeldPacket {
 }
 
 /// The packets, in the order in which they were handed over.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Held {
     packets: Vec<HeldPacket>,
     bytes: Vec<u8>,
