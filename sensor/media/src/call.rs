@@ -200,6 +200,27 @@ impl CallAudio {
         self.progress()
     }
 
+    /// Where the next frame begins, counted from the start of the recording.
+    pub fn position(&self) -> u64 {
+        self.timeline.as_ref().map_or(0, |timeline| timeline.position)
+    }
+
+    /// When the next frame begins; what was said before is in the frames that were given. Zero
+    /// before the first.
+    pub fn given_until(&self) -> Nanos {
+        self.timeline.as_ref().map_or(Nanos::ZERO, |timeline| nanos_at(timeline.next))
+    }
+
+    /// When the recording begins, if it is known.
+    pub fn started_at(&self) -> Option<Nanos> {
+        self.timeline.as_ref().map(|timeline| nanos_at(timeline.origin))
+    }
+
+    /// The streams that were opened.
+    pub fn streams(&self) -> impl Iterator<Item = u32> {
+        self.streams.iter().map(|stream| stream.spec.stream)
+    }
+
     /// What it has come to so far.
     pub fn progress(&self) -> AudioSummary {
         let mut outages: Vec<(u64, u64, GapCause)> = Vec::new();
