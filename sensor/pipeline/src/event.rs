@@ -5,6 +5,8 @@ use nightjar_wire::{CallKey, FlowKey, Format, MediaKind, Nanos};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::saved::Checkpoint;
+
 /// One event record of the journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum CoreEvent {
@@ -92,6 +94,14 @@ pub enum CoreEvent {
         /// The call.
         call: CallKey,
     },
+    /// All that the capture core knows of the call: of nobody but the media worker it needs
+    /// anything that was written before.
+    Checkpoint {
+        /// The call.
+        call: CallKey,
+        /// What it knows.
+        checkpoint: Checkpoint,
+    },
 }
 
 impl CoreEvent {
@@ -105,6 +115,7 @@ impl CoreEvent {
             | CoreEvent::Snapshot { call, .. }
             | CoreEvent::Closed { call, .. }
             | CoreEvent::Outage { call, .. }
+            | CoreEvent::Checkpoint { call, .. }
             | CoreEvent::Abandoned { call } => *call,
         }
     }

@@ -19,6 +19,7 @@ fn config(depth: Depth) -> CoreConfig {
     CoreConfig {
         depth,
         snapshots: Snapshots::Never,
+        checkpoint_every: Nanos::MAX,
         signal: SignalConfig::default(),
         limits: Limits::default(),
         realm: Realm(0),

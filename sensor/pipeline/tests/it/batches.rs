@@ -22,6 +22,7 @@ fn journal(frames: &[Frame], batch: usize) -> Vec<Written> {
     let config = CoreConfig {
         depth: Depth::Payload,
         snapshots: Snapshots::Never,
+        checkpoint_every: Nanos::MAX,
         signal: SignalConfig::default(),
         limits: Limits::default(),
         realm: Realm(0),
