@@ -9,7 +9,6 @@ const MAX_DIGITS: usize = 4096;
 /// Earlier events whose repeated end packets are still recognised.
 const REMEMBERED: usize = 4;
 
-
 /// The keys by event code (RFC 4733, table 7).
 const KEYS: &[u8; 16] = b"0123456789*#ABCD";
 

@@ -4,9 +4,7 @@
 use nightjar_codec::{EncodeError, OpusSettings};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    AudioFrame, ChannelLayout, FrameSink, OggOpusPoint, OggOpusWriter, OpusLayout, WavWriter,
-};
+use crate::{AudioFrame, ChannelLayout, FrameSink, OggOpusPoint, OggOpusWriter, OpusLayout, WavWriter};
 
 /// What a recording is stored as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

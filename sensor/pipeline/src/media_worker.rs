@@ -255,7 +255,8 @@ impl<T: RecordingTarget> MediaWorker<T> {
     }
 
     fn resume_call(&mut self, saved: SavedCall) {
-        let SavedCall { key, marks, checkpoint, audio, recorder, until, ends_at, copies, rtcp, packets } = saved;
+        let SavedCall { key, marks, checkpoint, audio, recorder, until, ends_at, copies, rtcp, packets } =
+            saved;
         let id = recorder.call();
         let recorder = Recorder::resume(recorder, audio.started_at(), &mut self.target);
         self.owner.extend(audio.streams().map(|stream| (stream, key)));
@@ -532,7 +533,12 @@ impl CallInProgress {
     }
 
     /// The same, but not beyond the next cut; true when it is there.
-    fn advance_to_cut<T: RecordingTarget>(&mut self, until: Nanos, target: &mut T, seconds: &mut f64) -> bool {
+    fn advance_to_cut<T: RecordingTarget>(
+        &mut self,
+        until: Nanos,
+        target: &mut T,
+        seconds: &mut f64,
+    ) -> bool {
         let cut = self.recorder.next_cut(self.audio.position());
         self.audio.advance_to(until, cut, &mut Encoding { recorder: &mut self.recorder, target, seconds })
     }

@@ -201,12 +201,7 @@ impl Recovered {
         !self.done.contains(&call) && (is_known || is_closed)
     }
 
-    fn handle_event(
-        &mut self,
-        event: &CoreEvent,
-        lane: LaneKey,
-        flows: &mut FlowTable,
-    ) {
+    fn handle_event(&mut self, event: &CoreEvent, lane: LaneKey, flows: &mut FlowTable) {
         self.lane_of.insert(event.call(), lane);
         match event {
             CoreEvent::Stream {

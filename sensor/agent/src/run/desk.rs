@@ -103,8 +103,8 @@ impl Desk {
 
     /// Writes rows in their order until the disk refuses one.
     fn write_rows(&mut self) {
-        while let Some(row) = self.unwritten.pop_front() {
-            if let Err(error) = self.write(&row) {
+        while let Some(mut row) = self.unwritten.pop_front() {
+            if let Err(error) = self.write(&mut row) {
                 self.unwritten.push_front(row);
                 return self.report(error.to_string());
             }
@@ -113,7 +113,8 @@ impl Desk {
     }
 
     /// The outbox first: a crash in between tells control twice, not never.
-    fn write(&mut self, row: &Call) -> Result<(), StoreError> {
+    fn write(&mut self, row: &mut Call) -> Result<(), StoreError> {
+        self.calls.raise_revision(row);
         if self.calls.held(row.id).is_some_and(|held| held >= row.revision) {
             return Ok(());
         }
@@ -127,9 +128,9 @@ impl Desk {
         Ok(())
     }
 
-    /// True for a call that is written down already.
-    pub(super) fn is_held(&self, call: Uuid) -> bool {
-        self.calls.held(call).is_some()
+    /// True for a call that is written down already, its recording stored.
+    pub(super) fn is_done(&self, call: Uuid) -> bool {
+        self.calls.is_done(call)
     }
 
     /// Writes news of a call in progress.

@@ -38,8 +38,8 @@ pub(super) fn restart(
     let mut journal = nightjar_journal::recover(directory).map_err(|error| error.to_string())?;
     let mut flows = FlowTable::new(limits);
     let mut worker = setup.worker();
-    worker.resume(spooled, |call| desk.lock().is_held(call));
-    let found = recover(&mut journal, &mut flows, &mut worker, |call| desk.lock().is_held(call));
+    worker.resume(spooled, |call| desk.lock().is_done(call));
+    let found = recover(&mut journal, &mut flows, &mut worker, |call| desk.lock().is_done(call));
     for dropped in journal.dropped() {
         tracing::warn!(
             "journal: segment {} is unusable from byte {} on ({} bytes): {:?}",

@@ -1,0 +1,267 @@
+//! A sensor that is killed and started again makes of its calls what one that never was makes of them.
+
+use std::path::Path;
+
+use nightjar_load::{
+    Audio, Frame, FrameClass, HoldForm, Impairment, MidCall, MidCallChange, Music, RtcpPlan, RtpChange,
+    Scenario, Side,
+};
+use nightjar_media::{ChannelLayout, EncoderConfig, OpusLayout};
+use nightjar_schema::{Call, Gap, GapCause, Stream, Timestamp};
+use nightjar_wire::Nanos;
+
+use crate::sensor::{Kill, OpenBlock, Run, Settings, recording, rows};
+
+const WAV: EncoderConfig = EncoderConfig::Wav { channels: ChannelLayout::Stereo };
+const OPUS: EncoderConfig = EncoderConfig::ogg_opus(OpusLayout::Coupled);
+
+fn settings(encoder: EncoderConfig, open_block: OpenBlock) -> Settings {
+    Settings { encoder, cut_every: 3 * 8000, open_block, full: 0..0 }
+}
+
+/// Three calls at once with everything that leaves a state behind.
+fn frames() -> Vec<Frame> {
+    let second = Nanos::from_secs;
+    let mut scenario = Scenario::new("killed", 3);
+    let mut call = scenario.plain();
+    call.talk = second(34);
+    call.rtcp = RtcpPlan::Apart;
+    for (leg, drift_ppm) in call.legs.iter_mut().zip([90, -60]) {
+        leg.drift_ppm = drift_ppm;
+        leg.impairment = Impairment {
+            loss_percent: 2.0,
+            loss_burst: 2.0,
+            duplicate_percent: 1.0,
+            reorder_percent: 1.0,
+            jitter_ms: 15,
+            ..Impairment::default()
+        };
+    }
+    call.legs[0].changes = vec![(second(6), RtpChange::Digit('7', Nanos::from_millis(200)))];
+    call.legs[1].changes =
+        vec![(second(9), RtpChange::NewSsrc), (second(15), RtpChange::Digit('1', second(1)))];
+    scenario.call(Nanos::ZERO, call);
+    let mut held = scenario.plain();
+    held.talk = second(24);
+    let hold = MidCallChange::Hold { how: HoldForm::Inactive, span: second(14), music: Music::None };
+    held.mid_call = vec![MidCall { at: second(4), by: Side::Callee, change: hold }];
+    scenario.call(second(2), held);
+    let mut short = scenario.plain();
+    short.talk = second(5);
+    short.legs[0].audio = Audio::Tone(700);
+    scenario.call(second(8), short);
+    scenario.frames().collect()
+}
+
+/// A run without a kill.
+fn whole(settings: &Settings, frames: &[Frame]) -> (tempfile::TempDir, Run, u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let kill = Kill::never();
+    let run = settings.run(folder.path(), frames, &kill);
+    (folder, run, kill.steps())
+}
+
+/// The times of a recording in which no sensor ran, in ms.
+fn outages(row: &Call) -> Vec<(u64, u64)> {
+    let whole = row.gaps.iter().filter(|gap| gap.cause == GapCause::SensorDown && gap.stream.is_none());
+    whole.map(|gap| (gap.at_ms, gap.at_ms + gap.duration_ms)).collect()
+}
+
+/// A row's fields as JSON, without what was lost at these times by whomever.
+fn without_losses(row: &Call, outages: &[(u64, u64)]) -> serde_json::Map<String, serde_json::Value> {
+    let mut row = row.clone();
+    // A packet time and some jitter: what was lost beside an outage may be the sensor's.
+    let beside =
+        |gap: &Gap, (from, to): (u64, u64)| gap.at_ms < to + 150 && gap.at_ms + gap.duration_ms + 150 > from;
+    row.gaps.retain(|gap| !outages.iter().any(|outage| beside(gap, *outage)));
+    row.streams.iter_mut().for_each(|stream| stream.lost_ours = 0);
+    let serde_json::Value::Object(fields) = serde_json::to_value(row).unwrap() else { panic!("a row") };
+    fields
+}
+
+/// The same rows but for the outages, and the same files.
+fn assert_same(folder: &Path, whole: &Path, about: &str) {
+    let (rows, expected) = (rows(folder), rows(whole));
+    assert!(rows.keys().eq(expected.keys()), "{about}: {:?}", rows.keys());
+    for (call_id, row) in &rows {
+        let expected = &expected[call_id];
+        let outages = outages(row);
+        for (name, value) in without_losses(expected, &outages) {
+            assert_eq!(without_losses(row, &outages)[&name], value, "{about}: {name}");
+        }
+        assert!(recording(folder, row) == recording(whole, expected), "{about}: other bytes");
+    }
+}
+
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).unwrap().count() == 0
+}
+
+/// Killed before any step of its writing, and started again at once, it has lost nothing.
+fn kill_everywhere(encoder: EncoderConfig, kills: u64) {
+    let (settings, frames) = (settings(encoder, OpenBlock::Kept), frames());
+    let (whole, run, steps) = whole(&settings, &frames);
+    assert!(run.removed > 3, "{} segments were removed", run.removed);
+    assert!(steps > 200, "{steps}");
+    for n in 0..kills {
+        // Its last steps come behind the last frame.
+        let at = 3 + n * (steps - 20) / kills + n % 7;
+        let folder = tempfile::tempdir().unwrap();
+        let taken = settings.run(folder.path(), &frames, &Kill::before(at)).frames;
+        assert!(taken < frames.len(), "killed before step {at} of {steps}");
+        // While it recovers it is killed once more.
+        let again = settings.run(folder.path(), &frames[taken..], &Kill::before(n % 5)).frames;
+        let last = settings.run(folder.path(), &frames[taken + again..], &Kill::never());
+        assert_eq!(taken + again + last.frames, frames.len());
+        assert_same(folder.path(), whole.path(), &format!("killed before step {at} of {steps}"));
+        assert!(is_empty(&folder.path().join("recordings/.incoming")));
+    }
+}
+
+#[test]
+fn a_wav_is_the_same_wherever_the_sensor_is_killed() {
+    kill_everywhere(WAV, 24);
+}
+
+#[test]
+fn an_opus_file_is_the_same_wherever_the_sensor_is_killed() {
+    kill_everywhere(OPUS, 24);
+}
+
+/// The samples of a WAV recording, both channels in turn.
+fn samples(folder: &Path, row: &Call) -> Vec<[u8; 4]> {
+    let bytes = recording(folder, row);
+    bytes[44..].as_chunks().0.to_vec()
+}
+
+#[test]
+fn outside_of_the_outage_every_sample_is_the_same() {
+    let (settings, frames) = (settings(WAV, OpenBlock::Lost), frames());
+    let (whole, _, steps) = whole(&settings, &frames);
+    let expected = rows(whole.path());
+    let (mut compared, mut undrifted) = (0, 0);
+    for n in 0..16 {
+        let folder = tempfile::tempdir().unwrap();
+        let at = 10 + n * (steps - 10) / 16;
+        let taken = settings.run(folder.path(), &frames, &Kill::before(at)).frames;
+        let Some(killed_at) = frames.get(taken).map(|frame| frame.at) else { continue };
+        // The open block, and then the sensor, is gone; a call whose messages fall into that goes
+        // another way, and proves nothing.
+        let (from, to) = (killed_at - Nanos::from_millis(200), killed_at + Nanos::from_millis(900));
+        let next = frames.iter().position(|frame| frame.at >= to).unwrap_or(frames.len());
+        let is_missed =
+            |frame: &Frame| frame.class == FrameClass::Signalling && frame.at >= from && frame.at < to;
+        if next == frames.len() || frames.iter().any(is_missed) {
+            continue;
+        }
+        settings.run(folder.path(), &frames[next..], &Kill::never());
+        let rows = rows(folder.path());
+        assert!(rows.keys().eq(expected.keys()), "{:?}", rows.keys());
+        for (call_id, row) in &rows {
+            let expected = &expected[call_id];
+            let outages = outages(row);
+            // How many packets a stream had that began or ended unheard nobody knows.
+            let unheard = |at: Timestamp| (from..to).contains(&Nanos(at.0.unsigned_abs() * 1_000));
+            for (stream, sent) in row.streams.iter().zip(&expected.streams) {
+                if unheard(sent.started_at) || unheard(sent.ended_at) {
+                    continue;
+                }
+                let numbers = |stream: &Stream| stream.packets - stream.duplicates + stream.lost;
+                assert_eq!(numbers(stream), numbers(sent), "{stream:?} of {sent:?}");
+            }
+            let (heard, said) = (samples(folder.path(), row), samples(whole.path(), expected));
+            assert_eq!(heard.len(), said.len(), "killed before step {at}");
+            for (from, to) in &outages {
+                assert!((800..1_300).contains(&(to - from)), "{outages:?}");
+                // Packets that lie across its edges.
+                let (before, behind) = ((from - 40) as usize * 8, (to + 40) as usize * 8);
+                assert!(heard[..before] == said[..before], "killed before step {at}");
+                // A clock that drifts is followed by what has arrived, and less has.
+                if expected.gaps.is_empty() {
+                    assert!(heard[behind..] == said[behind..], "killed before step {at}");
+                    undrifted += 1;
+                }
+            }
+            if outages.is_empty() {
+                assert!(heard == said, "killed before step {at}");
+            }
+            compared += outages.len();
+        }
+    }
+    assert!(compared > 10 && undrifted > 4, "{compared}, {undrifted} calls across an outage prove little");
+}
+
+#[test]
+fn a_long_call_pins_a_few_segments() {
+    let mut scenario = Scenario::new("long", 8);
+    let mut long = scenario.plain();
+    long.talk = Nanos::from_secs(600);
+    scenario.call(Nanos::ZERO, long);
+    // Nothing is said or sent in most of this one.
+    let mut held = scenario.plain();
+    held.talk = Nanos::from_secs(590);
+    let span = Nanos::from_secs(570);
+    let hold = MidCallChange::Hold { how: HoldForm::Inactive, span, music: Music::None };
+    held.mid_call = vec![MidCall { at: Nanos::from_secs(5), by: Side::Caller, change: hold }];
+    scenario.call(Nanos::from_secs(1), held);
+    let frames: Vec<Frame> = scenario.frames().collect();
+    for encoder in [WAV, OPUS] {
+        let settings = settings(encoder, OpenBlock::Kept);
+        let (folder, run, steps) = whole(&settings, &frames);
+        // Segments of 256 KiB; ten minutes make some 13 MB.
+        assert!(run.removed > 40, "{}", run.removed);
+        // Blocks of 100 ms: 2 s to the next checkpoint, 3 s to the next cut, and what is not durable.
+        assert!((20..100).contains(&run.most_pinned), "{} blocks", run.most_pinned);
+
+        let killed = tempfile::tempdir().unwrap();
+        let taken = settings.run(killed.path(), &frames, &Kill::before(steps / 2)).frames;
+        let rest = settings.run(killed.path(), &frames[taken..], &Kill::never());
+        assert!((20..100).contains(&rest.most_pinned), "{} blocks", rest.most_pinned);
+        assert!(rest.removed > 20, "{}", rest.removed);
+        assert_same(killed.path(), folder.path(), "killed half-way");
+    }
+}
+
+/// What a full disk refused is stored when there is room again.
+fn fill_disk(encoder: EncoderConfig, restart: bool) {
+    let (settings, frames) = (settings(encoder, OpenBlock::Kept), frames());
+    let (whole, _, _) = whole(&settings, &frames);
+    // The short call ends within, and a part of the others.
+    let at = |ms| frames.iter().position(|frame| frame.at >= frames[0].at + Nanos::from_millis(ms)).unwrap();
+    let full =
+        Settings { full: at(12_000)..if restart { frames.len() } else { at(19_000) }, ..settings.clone() };
+    let folder = tempfile::tempdir().unwrap();
+    let end = if restart { at(17_000) } else { frames.len() };
+    let kill = Kill::never();
+    if restart {
+        kill.when_taken(end);
+    }
+    let taken = full.run(folder.path(), &frames, &kill).frames;
+    if restart {
+        let pending =
+            rows(folder.path()).into_values().filter(|row| row.recordings[0].path.is_none()).count();
+        assert_eq!(pending, 1, "the short call has a row, and no file");
+        settings.run(folder.path(), &frames[taken..], &Kill::never());
+    }
+    let (rows, expected) = (rows(folder.path()), rows(whole.path()));
+    let mut raised = 0;
+    for (call_id, row) in &rows {
+        let expected = &expected[call_id];
+        assert!(recording(folder.path(), row) == recording(whole.path(), expected), "other bytes");
+        assert_eq!(row.recordings, expected.recordings);
+        raised += row.revision - expected.revision;
+    }
+    assert_eq!((rows.len(), raised), (3, 1));
+}
+
+#[test]
+fn a_recording_that_a_full_disk_refused_is_stored_when_there_is_room() {
+    fill_disk(WAV, false);
+    fill_disk(OPUS, false);
+}
+
+#[test]
+fn a_recording_that_a_full_disk_refused_is_stored_at_the_next_start() {
+    fill_disk(WAV, true);
+    fill_disk(OPUS, true);
+}
