@@ -27,6 +27,9 @@ pub struct Config {
     pub format: Format,
     /// The recordings' channels.
     pub channels: Channels,
+    /// Audio time after which a call in progress is saved, seconds: what is older of it needs no
+    /// journal.
+    pub save_every_s: u64,
     /// Media workers; 0: one per core.
     pub workers: u16,
     /// A call without media for so long has ended, seconds.
@@ -141,6 +144,7 @@ pub fn parse(text: &str) -> Result<Config, Vec<Fault>> {
     let format = recording.choice("format", &[("opus", Format::Opus), ("wav", Format::Wav)], faults);
     let channels =
         recording.choice("channels", &[("stereo", Channels::Stereo), ("mono", Channels::Mono)], faults);
+    let save_every_s = recording.number("save_every_s", 60, 1..=600, faults);
     let workers = recording.number("workers", 0, 0..=256, faults);
     recording.finish(faults);
     let mut calls = root.optional_table("calls", faults);
@@ -160,6 +164,7 @@ pub fn parse(text: &str) -> Result<Config, Vec<Fault>> {
         ring_mib,
         format,
         channels,
+        save_every_s,
         workers: workers as u16,
         media_timeout_s,
         max_calls,

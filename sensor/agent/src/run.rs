@@ -17,8 +17,9 @@ use nightjar_flow::Limits;
 use nightjar_journal::{
     BlockPool, JournalConfig, Overflow, SegmentWriter, SpoolDirectory, SpoolDropped, SpooledCall,
 };
+use nightjar_media::SAMPLE_RATE;
 use nightjar_pipeline::{
-    AfterError, CaptureCore, CoreConfig, Depth, Journalled, Keep, Snapshots, capture_loop,
+    AfterError, CaptureCore, CoreConfig, Depth, Journalled, Keep, Snapshots, WorkerConfig, capture_loop,
 };
 use nightjar_schema::{CallState, EndCause};
 use nightjar_signal::{Directory, SignalConfig};
@@ -36,8 +37,6 @@ use desk::SharedDesk;
 use disk_watch::DiskWatch;
 use restart::{Restart, restart};
 
-/// Capture time between two checkpoints of a call: two to each minute in which its audio is saved.
-const CHECKPOINT_EVERY: Nanos = Nanos::from_secs(30);
 /// How long delivery to control may take at the end.
 const DRAIN: Duration = Duration::from_secs(10);
 /// The outbox's share of the disk.
@@ -119,7 +118,7 @@ fn capture_with<S: PacketSource>(
         journal: None,
         overflow: Overflow::Shed,
         count: worker_count(config.workers),
-        config: worker_config(config.format, config.channels, Keep::Audio),
+        config: live_worker_config(config),
         spool: &spool,
         store: &store,
     };
@@ -131,7 +130,7 @@ fn capture_with<S: PacketSource>(
     let journal = SegmentWriter::start(journal, &pool).map_err(|error| error.to_string())?;
     setup.journal = Some(journal.journal());
     let earlier = open.earlier();
-    let (workers, lanes) = setup.start(open, desk.clone())?;
+    let (workers, lanes) = setup.start(open, &desk)?;
     let (news, news_thread) = desk::start_news(&desk);
     let output = Journalled::new(lanes, news, config.control.is_some());
     let mut core = CaptureCore::new(core_config(config, source.interfaces(), limits), output);
@@ -224,6 +223,12 @@ fn open_spool(data_dir: &Path) -> Result<(SpoolDirectory, BTreeMap<Uuid, Spooled
     Ok((directory, calls.map(|(call, spooled)| (Uuid::from_u128(call), spooled)).collect()))
 }
 
+fn live_worker_config(config: &Config) -> WorkerConfig {
+    let mut worker = worker_config(config.format, config.channels, Keep::Audio);
+    worker.recording.cut_every = config.save_every_s * u64::from(SAMPLE_RATE);
+    worker
+}
+
 fn core_config(config: &Config, interfaces: &[String], limits: Limits) -> CoreConfig {
     let signal = SignalConfig {
         sensor: config.name.clone(),
@@ -235,7 +240,8 @@ fn core_config(config: &Config, interfaces: &[String], limits: Limits) -> CoreCo
     CoreConfig {
         depth: Depth::Payload,
         snapshots: Snapshots::OnChange,
-        checkpoint_every: CHECKPOINT_EVERY,
+        // Two to each time that its audio is saved.
+        checkpoint_every: Nanos::from_millis(500 * config.save_every_s),
         signal,
         limits,
         realm: Realm(0),

@@ -86,7 +86,7 @@ impl Setup<'_> {
     pub(crate) fn start(
         &self,
         mut open: OpenCalls,
-        rows: impl Rows + Clone + Send + 'static,
+        rows: &(impl Rows + Clone + Send + 'static),
     ) -> Result<(Workers, Vec<BlockWriter>), String> {
         let mut lanes = Vec::new();
         let mut threads = Vec::new();

@@ -79,7 +79,7 @@ impl Recorder {
             store: &store,
         };
         let (finished_to, finished) = bounded(FINISHED);
-        let (workers, lanes) = setup.start(OpenCalls::default(), ToWriter(finished_to))?;
+        let (workers, lanes) = setup.start(OpenCalls::default(), &ToWriter(finished_to))?;
         let rows = std::thread::spawn(move || write_rows(&finished, rows));
         Ok((
             Recorder { mode: args.mode, workers, rows, journal, spool },

@@ -123,7 +123,7 @@ impl RecordingTarget for Killing {
 /// calls.jsonl; a row is durable with the next commit.
 struct File {
     calls: CallsFile,
-    unwritten: Vec<Box<Call>>,
+    unwritten: Vec<Call>,
     undurable: Vec<Uuid>,
     kill: Kill,
 }
@@ -131,7 +131,7 @@ struct File {
 impl Rows for File {
     fn finish(&mut self, done: Finished) {
         self.undurable.push(done.row.id);
-        self.unwritten.push(done.row);
+        self.unwritten.push(*done.row);
     }
 
     fn is_durable(&mut self, call: Uuid) -> bool {
