@@ -1,6 +1,8 @@
 //! A sensor that is killed and started again makes of its calls what one that never was makes of them.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nightjar_load::{
     Audio, Frame, FrameClass, HoldForm, Impairment, MidCall, MidCallChange, Music, RtcpPlan, RtpChange,
@@ -16,7 +18,7 @@ const WAV: EncoderConfig = EncoderConfig::Wav { channels: ChannelLayout::Stereo 
 const OPUS: EncoderConfig = EncoderConfig::ogg_opus(OpusLayout::Coupled);
 
 fn settings(encoder: EncoderConfig, open_block: OpenBlock) -> Settings {
-    Settings { encoder, cut_every: 3 * 8000, open_block, full: 0..0 }
+    Settings { encoder, cut_every: 3 * 8000, open_block, pause: Duration::ZERO, full: 0..0 }
 }
 
 /// Three calls at once with everything that leaves a state behind.
@@ -134,61 +136,134 @@ fn samples(folder: &Path, row: &Call) -> Vec<[u8; 4]> {
     bytes[44..].as_chunks().0.to_vec()
 }
 
+/// What a sensor made of the frames that lacked those from `from` to `to`. Returns how many calls had
+/// an outage, and how many of those had nothing else.
+fn assert_same_outside(
+    folder: &Path,
+    whole: &Path,
+    (from, to): (Nanos, Nanos),
+    about: &str,
+) -> (usize, usize) {
+    let (rows, expected) = (rows(folder), rows(whole));
+    assert!(rows.keys().eq(expected.keys()), "{about}: {:?}", rows.keys());
+    let (mut interrupted, mut undrifted) = (0, 0);
+    for (call_id, row) in &rows {
+        let expected = &expected[call_id];
+        let outages = outages(row);
+        // How many packets a stream had that began or ended unheard nobody knows.
+        let unheard = |at: Timestamp| (from..to).contains(&Nanos(at.0.unsigned_abs() * 1_000));
+        for (stream, sent) in row.streams.iter().zip(&expected.streams) {
+            if unheard(sent.started_at) || unheard(sent.ended_at) {
+                continue;
+            }
+            let numbers = |stream: &Stream| stream.packets - stream.duplicates + stream.lost;
+            assert_eq!(numbers(stream), numbers(sent), "{about}: {stream:?} of {sent:?}");
+        }
+        let (heard, said) = (samples(folder, row), samples(whole, expected));
+        assert_eq!(heard.len(), said.len(), "{about}");
+        for (down, up) in &outages {
+            // Packets that lie across its edges.
+            let (before, behind) = ((down - 40) as usize * 8, (up + 40) as usize * 8);
+            assert!(heard[..before] == said[..before], "{about}: {outages:?}");
+            // A clock that drifts is followed by what has arrived, and less has.
+            if expected.gaps.is_empty() {
+                assert!(heard[behind..] == said[behind..], "{about}: {outages:?}");
+                undrifted += 1;
+            }
+        }
+        if outages.is_empty() {
+            assert!(heard == said, "{about}");
+        }
+        interrupted += outages.len();
+    }
+    (interrupted, undrifted)
+}
+
+/// Whether a message is missed from then to then: its call goes another way, and proves nothing.
+fn misses_a_message(frames: &[Frame], from: Nanos, to: Nanos) -> bool {
+    frames.iter().any(|f| f.class == FrameClass::Signalling && f.at >= from && f.at < to)
+}
+
 #[test]
 fn outside_of_the_outage_every_sample_is_the_same() {
     let (settings, frames) = (settings(WAV, OpenBlock::Lost), frames());
     let (whole, _, steps) = whole(&settings, &frames);
-    let expected = rows(whole.path());
-    let (mut compared, mut undrifted) = (0, 0);
+    let (mut interrupted, mut undrifted) = (0, 0);
     for n in 0..16 {
         let folder = tempfile::tempdir().unwrap();
         let at = 10 + n * (steps - 10) / 16;
         let taken = settings.run(folder.path(), &frames, &Kill::before(at)).frames;
         let Some(killed_at) = frames.get(taken).map(|frame| frame.at) else { continue };
-        // The open block, and then the sensor, is gone; a call whose messages fall into that goes
-        // another way, and proves nothing.
+        // The open block is gone, and then the sensor.
         let (from, to) = (killed_at - Nanos::from_millis(200), killed_at + Nanos::from_millis(900));
         let next = frames.iter().position(|frame| frame.at >= to).unwrap_or(frames.len());
-        let is_missed =
-            |frame: &Frame| frame.class == FrameClass::Signalling && frame.at >= from && frame.at < to;
-        if next == frames.len() || frames.iter().any(is_missed) {
+        if next == frames.len() || misses_a_message(&frames, from, to) {
             continue;
         }
         settings.run(folder.path(), &frames[next..], &Kill::never());
-        let rows = rows(folder.path());
-        assert!(rows.keys().eq(expected.keys()), "{:?}", rows.keys());
-        for (call_id, row) in &rows {
-            let expected = &expected[call_id];
-            let outages = outages(row);
-            // How many packets a stream had that began or ended unheard nobody knows.
-            let unheard = |at: Timestamp| (from..to).contains(&Nanos(at.0.unsigned_abs() * 1_000));
-            for (stream, sent) in row.streams.iter().zip(&expected.streams) {
-                if unheard(sent.started_at) || unheard(sent.ended_at) {
-                    continue;
-                }
-                let numbers = |stream: &Stream| stream.packets - stream.duplicates + stream.lost;
-                assert_eq!(numbers(stream), numbers(sent), "{stream:?} of {sent:?}");
-            }
-            let (heard, said) = (samples(folder.path(), row), samples(whole.path(), expected));
-            assert_eq!(heard.len(), said.len(), "killed before step {at}");
-            for (from, to) in &outages {
-                assert!((800..1_300).contains(&(to - from)), "{outages:?}");
-                // Packets that lie across its edges.
-                let (before, behind) = ((from - 40) as usize * 8, (to + 40) as usize * 8);
-                assert!(heard[..before] == said[..before], "killed before step {at}");
-                // A clock that drifts is followed by what has arrived, and less has.
-                if expected.gaps.is_empty() {
-                    assert!(heard[behind..] == said[behind..], "killed before step {at}");
-                    undrifted += 1;
-                }
-            }
-            if outages.is_empty() {
-                assert!(heard == said, "killed before step {at}");
-            }
-            compared += outages.len();
-        }
+        let about = format!("killed before step {at}");
+        let found = assert_same_outside(folder.path(), whole.path(), (from, to), &about);
+        (interrupted, undrifted) = (interrupted + found.0, undrifted + found.1);
     }
-    assert!(compared > 10 && undrifted > 4, "{compared}, {undrifted} calls across an outage prove little");
+    assert!(interrupted > 10 && undrifted > 4, "{interrupted}, {undrifted} calls prove little");
+}
+
+/// Where the process that is to be killed finds its folder.
+const FOLDER: &str = "NIGHTJAR_KILLED_IN";
+
+/// Not a test of its own: what the next one starts as a process, and kills.
+#[test]
+fn a_sensor_to_be_killed() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        let settings = Settings { pause: Duration::from_millis(20), ..settings(WAV, OpenBlock::Lost) };
+        settings.run(Path::new(&folder), &frames(), &Kill::never());
+    }
+}
+
+/// The latest stamp in a folder's journal.
+fn last_stamp(folder: &Path) -> Option<Nanos> {
+    let mut journal = nightjar_journal::recover(&folder.join("journal")).unwrap();
+    let mut last = None;
+    while let Some(block) = journal.next_block() {
+        last = last.max(Some(block.last_arrival));
+    }
+    last
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_all_that_it_had_journalled() {
+    let (settings, frames) = (settings(WAV, OpenBlock::Lost), frames());
+    let (whole, ..) = whole(&settings, &frames);
+    let mut interrupted = 0;
+    // Between the messages, which come until 3.5 s, from 6 to 9.5, at 14.5, 21.5, 27.5 and 35.5 s.
+    for at_ms in [9_700, 14_800, 16_000, 17_000, 21_800, 22_600, 28_000, 29_000, 30_000] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sensor = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "killed::a_sensor_to_be_killed"])
+            .env(FOLDER, folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let place = frames[0].at + Nanos::from_millis(at_ms);
+        while last_stamp(folder.path()).is_none_or(|at| at < place) {
+            assert!(sensor.try_wait().unwrap().is_none(), "it has ended");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        sensor.kill().unwrap();
+        sensor.wait().unwrap();
+        // Time does not go back: the next start comes behind all that it can have seen, which is what
+        // the journal has and what all blocks hold.
+        let Some(from) = last_stamp(folder.path()) else { continue };
+        let to = from + Nanos::from_secs(3);
+        let next = frames.iter().position(|frame| frame.at >= to).unwrap_or(frames.len());
+        if next == frames.len() || misses_a_message(&frames, from, to) {
+            continue;
+        }
+        settings.run(folder.path(), &frames[next..], &Kill::never());
+        let about = format!("killed at {from:?}");
+        interrupted += assert_same_outside(folder.path(), whole.path(), (from, to), &about).0;
+    }
+    assert!(interrupted > 5, "{interrupted} calls prove little");
 }
 
 #[test]

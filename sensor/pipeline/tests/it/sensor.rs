@@ -7,6 +7,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use nightjar_flow::FlowTable;
 use nightjar_journal::{
@@ -177,6 +178,8 @@ pub struct Settings {
     /// Samples between two cuts.
     pub cut_every: u64,
     pub open_block: OpenBlock,
+    /// After each batch: without one there is no telling when a process will be where.
+    pub pause: Duration,
     /// Frames during which the disk has no room for recordings.
     pub full: Range<usize>,
 }
@@ -267,6 +270,7 @@ impl Settings {
         for frames in frames.chunks(BATCH) {
             feed(&mut core, frames, BATCH);
             taken += frames.len();
+            std::thread::sleep(self.pause);
             kill.full.set(self.full.contains(&taken));
             if kill.taken.get().is_some_and(|at| at <= taken) {
                 // What was read is still written down, as by workers that keep up.
@@ -300,9 +304,12 @@ pub fn rows(folder: &Path) -> BTreeMap<String, Call> {
     let text = fs::read_to_string(folder.join("calls.jsonl")).unwrap();
     let mut rows = BTreeMap::new();
     for row in text.lines().map(|line| serde_json::from_str::<Call>(line).unwrap()) {
-        let revision = row.revision;
-        let before = rows.insert(row.call_ids[0].clone(), row);
-        assert!(before.is_none_or(|before: Call| before.revision < revision), "a row comes twice");
+        let before = rows.insert(row.call_ids[0].clone(), row.clone());
+        if let Some(before) = before {
+            let both = [&before, &row].map(|row| (row.begun_before_capture, row.started_at, row.ended_at));
+            assert!(before.id == row.id, "{:?} is two calls: {both:?}", row.call_ids);
+            assert!(before.revision < row.revision, "{:?} has two rows", before.call_ids);
+        }
     }
     rows
 }
