@@ -13,7 +13,7 @@ use nightjar_wire::{
 use uuid::Uuid;
 
 use crate::checkpoints::Checkpoints;
-use crate::event::CoreEvent;
+use crate::event::{CoreEvent, StreamTold};
 use crate::ledger::{Dropped, Ignored, Ledger};
 use crate::outage::Interrupted;
 use crate::preroll::{self, Evicted, Preroll};
@@ -513,7 +513,7 @@ impl<O: CoreOutput> CaptureCore<O> {
     fn announce(&mut self, id: u32) {
         let Some(stream) = self.flows.stream(id) else { return };
         let Some(membership) = stream.membership else { return };
-        let event = CoreEvent::Stream {
+        let told = StreamTold {
             call: membership.call,
             stream: id,
             flow: stream.key.flow,
@@ -526,7 +526,7 @@ impl<O: CoreOutput> CaptureCore<O> {
             copy_of: stream.copy_of,
             continues: stream.continues,
         };
-        self.output.event(self.clock, event);
+        self.output.event(self.clock, CoreEvent::Stream(told));
     }
 
     /// Does what signalling has decided.

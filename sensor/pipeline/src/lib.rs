@@ -4,6 +4,7 @@
 
 mod analysed;
 mod audio_ledger;
+mod call_in_progress;
 mod capture_core;
 mod capture_loop;
 mod checkpoints;
@@ -28,7 +29,7 @@ pub use audio_ledger::{AudioLedger, Discarded};
 pub use capture_core::{CaptureCore, CoreConfig, CoreOutput, Depth, Kept, Restored, Snapshots};
 pub use capture_loop::{AfterError, capture_loop};
 pub use disk_target::DiskTarget;
-pub use event::CoreEvent;
+pub use event::{CoreEvent, StreamTold};
 pub use journalled::{EventReader, Journalled, Told, Unwatched, Watcher};
 pub use ledger::{DROPPED, Dropped, IGNORED, Ignored, Ledger};
 pub use media_worker::{EarlierRuns, Finished, Keep, MediaWorker, OpenCalls, WorkerConfig};

@@ -2,23 +2,21 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
 
 use nightjar_journal::{Record, RecordKind, SpooledCall};
-use nightjar_media::{
-    AudioConfig, AudioFrame, AudioSummary, CallAudio, Decision, FRAME_SAMPLES, Fate, FrameSink, StreamSpec,
-};
+use nightjar_media::{AudioConfig, AudioSummary, CallAudio, Decision, Fate, StreamSpec};
 use nightjar_schema::{Call, GapCause, StreamUse};
 use nightjar_wire::{CallKey, MediaKind, Nanos};
 use uuid::Uuid;
 
 use crate::audio_ledger::AudioLedger;
+use crate::call_in_progress::{CallInProgress, Unsaved};
 use crate::closing::ClosingCalls;
-use crate::event::CoreEvent;
+use crate::event::{CoreEvent, StreamTold};
 use crate::journalled::{EventReader, Told, Watermark};
 use crate::recording::{Recorder, RecordingConfig, RecordingTarget, Refused, Save};
 use crate::row;
-use crate::saved::{Checkpoint, LaneKey, Marks, Place, Resumed, Saved, SavedCall};
+use crate::saved::{Checkpoint, LaneKey, Place, Resumed, Saved, SavedCall};
 
 /// What a worker keeps of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,40 +47,6 @@ pub struct Finished {
     pub row: Box<Call>,
     /// What went wrong with its recording, if anything did.
     pub error: Option<String>,
-}
-
-/// A call that the worker mixes.
-struct CallInProgress {
-    audio: CallAudio,
-    recorder: Recorder,
-    /// The end of the recording, once signalling has said so.
-    ends_at: Option<Nanos>,
-    /// Streams that repeat others, for the counts.
-    copies: Vec<u32>,
-    /// RTCP datagrams.
-    rtcp: u64,
-    /// The journal block from which on its records are needed; `None` while an earlier run's is read
-    /// again.
-    first_block: Option<u64>,
-    /// An earlier run's journal is needed too.
-    earlier: Option<Arc<()>>,
-    /// Packets that were read, RTCP too.
-    packets: u64,
-    /// What the capture core has said of it since it was last saved, and where.
-    checkpoint: Option<(Place, Box<Checkpoint>)>,
-    /// A state that is not saved yet: what it has read may not be durable.
-    unsaved: Option<Unsaved>,
-}
-
-/// A call's state on its way to the disk.
-struct Unsaved {
-    /// The block up to which the journal must be durable first.
-    read: u64,
-    /// The block from which on records are needed once the state is durable.
-    keep_from: u64,
-    appended: u64,
-    through: Nanos,
-    state: Vec<u8>,
 }
 
 /// Calls in progress on their way from one worker to others.
@@ -392,7 +356,7 @@ impl<T: RecordingTarget> MediaWorker<T> {
     pub(crate) fn handle_event(&mut self, event: CoreEvent) {
         match event {
             CoreEvent::Opened { call, id, answered, .. } => self.open(call, id, answered),
-            CoreEvent::Stream { .. } => self.open_stream(event),
+            CoreEvent::Stream(told) => self.open_stream(told),
             CoreEvent::Answered { call, dialog, at } => {
                 if let Some(call) = self.calls.get_mut(&call) {
                     call.audio.handle_answered(dialog, at);
@@ -445,35 +409,27 @@ impl<T: RecordingTarget> MediaWorker<T> {
         }
     }
 
-    fn open_stream(&mut self, event: CoreEvent) {
-        let CoreEvent::Stream {
-            call: key,
-            stream,
-            flow: _,
-            dialog,
-            speaker,
-            receiver,
-            ssrc,
-            kind,
-            formats,
-            copy_of,
-            continues,
-        } = event
-        else {
-            return;
-        };
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        self.owner.insert(stream, key);
-        let use_ = match (copy_of, kind) {
+    fn open_stream(&mut self, told: StreamTold) {
+        let Some(call) = self.calls.get_mut(&told.call) else { return };
+        self.owner.insert(told.stream, told.call);
+        let use_ = match (told.copy_of, told.kind) {
             (Some(_), _) => StreamUse::Copy,
             (None, MediaKind::Audio) => StreamUse::Mixed,
             (None, _) => StreamUse::Counted,
         };
-        if use_ == StreamUse::Copy && !call.copies.contains(&stream) {
-            call.copies.push(stream);
+        if use_ == StreamUse::Copy && !call.copies.contains(&told.stream) {
+            call.copies.push(told.stream);
         }
-        let leg = speaker;
-        call.audio.open_stream(StreamSpec { stream, dialog, leg, receiver, ssrc, formats, use_, continues });
+        call.audio.open_stream(StreamSpec {
+            stream: told.stream,
+            dialog: told.dialog,
+            leg: told.speaker,
+            receiver: told.receiver,
+            ssrc: told.ssrc,
+            formats: told.formats,
+            use_,
+            continues: told.continues,
+        });
     }
 
     fn close(&mut self, key: CallKey, order: u64, mut row: Box<Call>, streams: &[u32]) {
@@ -523,81 +479,5 @@ impl<T: RecordingTarget> MediaWorker<T> {
                 ledger.discarded.not_wanted += other;
             }
         }
-    }
-}
-
-impl CallInProgress {
-    /// Gives the recorder what no packet can change any more.
-    fn advance<T: RecordingTarget>(&mut self, until: Nanos, target: &mut T, seconds: &mut f64) {
-        self.audio.advance(until, &mut Encoding { recorder: &mut self.recorder, target, seconds });
-    }
-
-    /// The same, but not beyond the next cut; true when it is there.
-    fn advance_to_cut<T: RecordingTarget>(
-        &mut self,
-        until: Nanos,
-        target: &mut T,
-        seconds: &mut f64,
-    ) -> bool {
-        let cut = self.recorder.next_cut(self.audio.position());
-        self.audio.advance_to(until, cut, &mut Encoding { recorder: &mut self.recorder, target, seconds })
-    }
-
-    /// Gives the recorder the rest.
-    fn finish<T: RecordingTarget>(&mut self, end: Nanos, target: &mut T, seconds: &mut f64) -> AudioSummary {
-        self.audio.finish(end, &mut Encoding { recorder: &mut self.recorder, target, seconds })
-    }
-
-    /// There is something new to save it with, and nothing that waits to be saved.
-    fn wants_to_be_saved(&self) -> bool {
-        self.checkpoint.is_some() && self.unsaved.is_none()
-    }
-
-    /// Makes the state that it goes on with, should there be a crash, from the record at `place` on.
-    fn save<T: RecordingTarget>(
-        &mut self,
-        key: CallKey,
-        (lane, read): (LaneKey, Place),
-        until: Nanos,
-        target: &mut T,
-    ) {
-        let Some(recorder) = self.recorder.save(target) else { return };
-        let Some((told, checkpoint)) = self.checkpoint.take() else { return };
-        let appended = recorder.appended();
-        let saved = SavedCall {
-            key,
-            marks: Marks { lane, told, read },
-            checkpoint: &*checkpoint,
-            audio: &self.audio,
-            recorder,
-            until,
-            ends_at: self.ends_at,
-            copies: self.copies.clone(),
-            rtcp: self.rtcp,
-            packets: self.packets,
-        };
-        let (through, state) = (self.audio.given_until(), saved.to_bytes());
-        self.unsaved = Some(Unsaved { read: read.block, keep_from: told.block, appended, through, state });
-    }
-}
-
-/// Encodes frames as they close, and estimates how long that takes.
-struct Encoding<'a, T> {
-    recorder: &'a mut Recorder,
-    target: &'a mut T,
-    seconds: &'a mut f64,
-}
-
-/// Every so many frames one is timed and stands for all: the clock costs as much as a WAV frame.
-const TIMED: u64 = 16;
-
-impl<T: RecordingTarget> FrameSink for Encoding<'_, T> {
-    fn frame(&mut self, frame: &AudioFrame) {
-        if !(frame.position / FRAME_SAMPLES as u64).is_multiple_of(TIMED) {
-            return self.recorder.frame(frame, self.target);
-        }
-        let started = Instant::now();
-        self.recorder.frame(frame, self.target);
-        *self.seconds += started.elapsed().as_secs_f64() * TIMED as f64;
     }
 }

@@ -191,8 +191,8 @@ impl Recovered {
             CoreEvent::Closed { row, .. } if is_done(row.id) => {
                 self.done.insert(call);
             }
-            CoreEvent::Stream { stream, .. } if self.done.contains(&call) => {
-                self.keys.remove(stream);
+            CoreEvent::Stream(told) if self.done.contains(&call) => {
+                self.keys.remove(&told.stream);
             }
             _ => {}
         }
@@ -204,34 +204,23 @@ impl Recovered {
     fn handle_event(&mut self, event: &CoreEvent, lane: LaneKey, flows: &mut FlowTable) {
         self.lane_of.insert(event.call(), lane);
         match event {
-            CoreEvent::Stream {
-                call,
-                stream,
-                flow,
-                dialog,
-                speaker,
-                receiver,
-                ssrc,
-                kind,
-                formats,
-                copy_of,
-                continues,
-            } => {
-                let key = StreamKey { flow: *flow, ssrc: *ssrc };
-                self.keys.insert(*stream, (key, *call));
-                let facts = StreamFacts {
-                    membership: Membership {
-                        call: *call,
-                        dialog: *dialog,
-                        speaker: *speaker,
-                        receiver: *receiver,
-                    },
-                    kind: *kind,
-                    formats: formats.clone(),
-                    copy_of: *copy_of,
-                    continues: *continues,
+            CoreEvent::Stream(told) => {
+                let key = StreamKey { flow: told.flow, ssrc: told.ssrc };
+                self.keys.insert(told.stream, (key, told.call));
+                let membership = Membership {
+                    call: told.call,
+                    dialog: told.dialog,
+                    speaker: told.speaker,
+                    receiver: told.receiver,
                 };
-                flows.recover_stream(*stream, key, &facts);
+                let facts = StreamFacts {
+                    membership,
+                    kind: told.kind,
+                    formats: told.formats.clone(),
+                    copy_of: told.copy_of,
+                    continues: told.continues,
+                };
+                flows.recover_stream(told.stream, key, &facts);
             }
             CoreEvent::Snapshot { call, state } => {
                 self.snapshots.insert(*call, state.clone());
