@@ -52,6 +52,12 @@ fn frames() -> Vec<Frame> {
     short.talk = second(5);
     short.legs[0].audio = Audio::Tone(700);
     scenario.call(second(8), short);
+    // Others, so that a segment is full in two seconds: what a call still needs is seldom in the last.
+    for index in 1..=5 {
+        let mut other = scenario.plain();
+        other.talk = Nanos::from_millis(33_600);
+        scenario.call(Nanos::from_millis(100 * index), other);
+    }
     scenario.frames().collect()
 }
 
@@ -103,7 +109,7 @@ fn is_empty(folder: &Path) -> bool {
 fn kill_everywhere(encoder: EncoderConfig, kills: u64) {
     let (settings, frames) = (settings(encoder, OpenBlock::Kept), frames());
     let (whole, run, steps) = whole(&settings, &frames);
-    assert!(run.removed > 3, "{} segments were removed", run.removed);
+    assert!(run.removed > 8, "{} segments were removed", run.removed);
     assert!(steps > 200, "{steps}");
     for n in 0..kills {
         // Its last steps come behind the last frame.
@@ -122,12 +128,12 @@ fn kill_everywhere(encoder: EncoderConfig, kills: u64) {
 
 #[test]
 fn a_wav_is_the_same_wherever_the_sensor_is_killed() {
-    kill_everywhere(WAV, 24);
+    kill_everywhere(WAV, 36);
 }
 
 #[test]
 fn an_opus_file_is_the_same_wherever_the_sensor_is_killed() {
-    kill_everywhere(OPUS, 24);
+    kill_everywhere(OPUS, 36);
 }
 
 /// The samples of a WAV recording, both channels in turn.
@@ -285,13 +291,13 @@ fn a_long_call_pins_a_few_segments() {
         let (folder, run, steps) = whole(&settings, &frames);
         // Segments of 256 KiB; ten minutes make some 13 MB.
         assert!(run.removed > 40, "{}", run.removed);
-        // Blocks of 100 ms: 2 s to the next checkpoint, 3 s to the next cut, and what is not durable.
-        assert!((20..100).contains(&run.most_pinned), "{} blocks", run.most_pinned);
+        // Blocks of 100 ms: 5 s to the next checkpoint, 3 s to the next cut, and what is not durable.
+        assert!((20..150).contains(&run.most_pinned), "{} blocks", run.most_pinned);
 
         let killed = tempfile::tempdir().unwrap();
         let taken = settings.run(killed.path(), &frames, &Kill::before(steps / 2)).frames;
         let rest = settings.run(killed.path(), &frames[taken..], &Kill::never());
-        assert!((20..100).contains(&rest.most_pinned), "{} blocks", rest.most_pinned);
+        assert!((20..150).contains(&rest.most_pinned), "{} blocks", rest.most_pinned);
         assert!(rest.removed > 20, "{}", rest.removed);
         assert_same(killed.path(), folder.path(), "killed half-way");
     }
@@ -326,7 +332,7 @@ fn fill_disk(encoder: EncoderConfig, restart: bool) {
         assert_eq!(row.recordings, expected.recordings);
         raised += row.revision - expected.revision;
     }
-    assert_eq!((rows.len(), raised), (3, 1));
+    assert_eq!((rows.len(), raised), (8, 1));
 }
 
 #[test]

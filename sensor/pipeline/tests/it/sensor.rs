@@ -240,7 +240,7 @@ impl Settings {
         drop(open);
         let config = CoreConfig {
             snapshots: Snapshots::OnChange,
-            checkpoint_every: Nanos::from_secs(2),
+            checkpoint_every: Nanos::from_secs(5),
             ..config(Depth::Payload)
         };
         let mut core = CaptureCore::new(config, Journalled::new(vec![writer], Unwatched, false));
