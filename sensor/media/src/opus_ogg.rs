@@ -47,12 +47,13 @@ impl OpusLayout {
         }
     }
 
-    /// The bit rate that speech needs, in bit/s for all channels together. Below 20 kbit/s libopus
-    /// would give up the second channel of a coupled stream.
+    /// The bit rate of one party who speaks is 16 kbit/s: with 12, SILK has too few bits for some steady
+    /// tones behind G.711's noise (half of what is heard of 1,050 Hz is distortion). In bit/s for all
+    /// channels together.
     pub const fn default_bitrate(self) -> i32 {
         match self {
-            OpusLayout::Mono => 12_000,
-            OpusLayout::Coupled | OpusLayout::Parties => 24_000,
+            OpusLayout::Mono => 16_000,
+            OpusLayout::Coupled | OpusLayout::Parties => 32_000,
         }
     }
 }
@@ -274,6 +275,9 @@ impl OggOpusWriter {
             OpusLayout::Coupled => self.voices[0].encode(frame, &[0, 1], &mut packet),
             OpusLayout::Parties => {
                 self.voices[0].encode(frame, &[0], &mut packet);
+                if self.voices[0].encoder.is_some() {
+                    packet.restore_zero();
+                }
                 packet.delimit();
                 self.voices[1].encode(frame, &[1], &mut packet);
             }
@@ -347,6 +351,16 @@ impl Voice {
 }
 
 impl Packet {
+    /// Appends a zero to SILK's frame. libopus strips zeros from its end, and a decoder is to read
+    /// zeros behind it (RFC 6716, 4.1); ffmpeg's own reads the next stream's bytes there. One byte is
+    /// never enough to be taken for a redundant frame (RFC 6716, 4.5.1).
+    fn restore_zero(&mut self) {
+        if self.len < MAX_PACKET_BYTES {
+            self.bytes[self.len] = 0;
+            self.len += 1;
+        }
+    }
+
     /// Makes the packet so far, one frame of code 0, self-delimiting: its length follows the first
     /// byte (RFC 6716, appendix B).
     fn delimit(&mut self) {
