@@ -24,6 +24,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where packets come from.
     pub input: Input,
+    /// How it is captured.
+    pub method: Method,
+    /// UDP and TCP ports that carry signalling; SIP is found on others too, by its content.
+    pub signalling_ports: Vec<u16>,
     /// Ask the interface for all frames, not only its own.
     pub promiscuous: bool,
     /// Size of an interface's kernel ring, MiB.
@@ -43,6 +47,17 @@ pub struct Config {
     pub journal_limit_mib: u64,
     /// Where finished calls are delivered; none: they stay in the data folder.
     pub control: Option<Control>,
+}
+
+/// How interfaces are captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// AF_XDP on interfaces that this host does not use itself, where it works; else AF_PACKET.
+    Auto,
+    /// Past the kernel's stack. What goes to the sensor goes nowhere else.
+    AfXdp,
+    /// Copies of what the kernel's stack sees.
+    AfPacket,
 }
 
 /// Where packets come from.
@@ -143,6 +158,9 @@ fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
     let data_dir = root.text("data_dir", faults).map(|path| folder.join(path)).unwrap_or_default();
     let mut capture = root.table("capture", faults);
     let input = read_input(&mut capture, folder, faults);
+    let methods = [("auto", Method::Auto), ("af_xdp", Method::AfXdp), ("af_packet", Method::AfPacket)];
+    let method = capture.choice("method", &methods, faults);
+    let signalling_ports = capture.ports("signalling_ports", &[5060, 5061], faults);
     let promiscuous = capture.flag("promiscuous", true, faults);
     let ring_mib = capture.number("ring_mib", 64, 1..=4096, faults);
     capture.finish(faults);
@@ -164,6 +182,8 @@ fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
         name,
         data_dir,
         input,
+        method,
+        signalling_ports,
         promiscuous,
         ring_mib,
         sound,

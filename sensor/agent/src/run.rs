@@ -2,6 +2,7 @@
 
 mod desk;
 mod disk_watch;
+mod live_source;
 mod restart;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use nightjar_capture::{AfPacketConfig, AfPacketSource, CaptureClock, CaptureFiles, Paced, PacketSource};
+use nightjar_capture::{CaptureClock, CaptureFiles, Paced, PacketSource};
 use nightjar_flow::Limits;
 use nightjar_journal::{
     BlockPool, JournalConfig, Overflow, SegmentWriter, SpoolDirectory, SpoolDropped, SpooledCall,
@@ -31,10 +32,11 @@ use uuid::Uuid;
 use crate::args::Run;
 use crate::config::{Config, Input};
 use crate::cpu;
-use crate::summary::{SourceSummary, Summary};
+use crate::summary::{SourceSummary, Summary, XdpSummary};
 use crate::workers::{BLOCKS, Setup, worker_config, worker_count};
 use desk::SharedDesk;
 use disk_watch::DiskWatch;
+use live_source::LiveSource;
 use restart::{Restart, restart};
 
 /// How long delivery to control may take at the end.
@@ -56,11 +58,7 @@ pub fn run(args: &Run) -> Result<(), String> {
     let clock = CaptureClock::start();
     match &config.input {
         Input::Interfaces(interfaces) => {
-            let mut capture = AfPacketConfig::new(interfaces);
-            capture.promiscuous = config.promiscuous;
-            capture.blocks =
-                u32::try_from((config.ring_mib << 20) / u64::from(capture.block_bytes)).unwrap_or(128);
-            let source = AfPacketSource::open(&capture, clock).map_err(|error| error.to_string())?;
+            let source = LiveSource::open(&config, interfaces, clock)?;
             let now = clock.now();
             tracing::info!("capturing from {}", interfaces.join(", "));
             capture_with(&config, source, now, &stop)
@@ -157,6 +155,7 @@ fn capture_with<S: PacketSource>(
         capture_seconds: core.capture_span().as_secs_f64(),
         recovered_packets: recovered,
         source: Some(SourceSummary::new(&source.statistics())),
+        xdp: source.xdp_counts().iter().map(XdpSummary::new).collect(),
         errors: errors.iter().map(ToString::to_string).collect(),
         ..Summary::default()
     };

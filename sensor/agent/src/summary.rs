@@ -1,5 +1,7 @@
 //! What a replay or a run did: the ledger, calls, recordings and CPU time, for people and as JSON.
 
+mod xdp;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -13,6 +15,7 @@ use serde::Serialize;
 
 use crate::cpu;
 use crate::workers::WorkersReport;
+pub use xdp::{SocketSummary, XdpSummary};
 
 /// Seconds of CPU time by stage.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -148,6 +151,9 @@ pub struct Summary {
     /// What a live source has counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceSummary>,
+    /// What AF_XDP's program and sockets have counted, per interface.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub xdp: Vec<XdpSummary>,
     /// Delivery to control; absent where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<DeliverySummary>,

@@ -13,7 +13,7 @@ use crate::SourceError;
 use crate::clock::CaptureClock;
 use crate::interface::explain;
 use crate::merge::{Merge, Round};
-use crate::source::{PacketSource, RawFrame, Received, SourceStatistics, Stopped};
+use crate::source::{PacketSource, RawFrame, Received, SourceStatistics, Stopped, whole_nanos};
 use tap::Tap;
 
 mod block;
@@ -202,11 +202,6 @@ impl AfPacketSource {
         let tap = self.taps.remove(gone);
         Err(SourceError::InterfaceGone { interface: tap.socket.interface().to_owned() })
     }
-}
-
-/// A span as the capture clock counts.
-fn whole_nanos(span: Duration) -> Nanos {
-    Nanos(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX))
 }
 
 impl PacketSource for AfPacketSource {

@@ -132,7 +132,9 @@ impl CaptureClock {
         realtime.offset(self.start.difference().saturating_sub(difference))
     }
 
-    fn of_monotonic(&self, monotonic: Nanos) -> Nanos {
+    /// The capture time of a CLOCK_MONOTONIC stamp.
+    #[inline]
+    pub(crate) fn of_monotonic(&self, monotonic: Nanos) -> Nanos {
         self.start.utc.offset(monotonic.signed_since(self.start.monotonic))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
+use std::os::fd::RawFd;
 
 use crate::SourceError;
 
@@ -42,6 +43,109 @@ pub fn interface_names() -> Vec<String> {
         libc::if_freenameindex(list);
     }
     names
+}
+
+/// What this host does with an interface besides capturing from it; `None` for a port that nothing here
+/// uses, as a mirror port should be. Frames that are redirected to AF_XDP sockets would be missing there.
+pub fn host_use(name: &str) -> Option<&'static str> {
+    if std::path::Path::new("/sys/class/net").join(name).join("master").exists() {
+        return Some("it is a port of a bridge or a bond");
+    }
+    has_address(name).then_some("it has an IP address of this host")
+}
+
+/// Whether an interface has an address other than IPv6's link-local, which each has by itself.
+fn has_address(name: &str) -> bool {
+    let mut list = std::ptr::null_mut();
+    // SAFETY: the list that comes back is freed below.
+    if unsafe { libc::getifaddrs(&raw mut list) } != 0 {
+        return false;
+    }
+    let (mut entry, mut found) = (list, false);
+    // SAFETY: a list of nodes that stay valid until `freeifaddrs`; names are NUL-terminated, addresses
+    // null or as long as their family says.
+    unsafe {
+        while let Some(node) = entry.as_ref() {
+            if CStr::from_ptr(node.ifa_name).to_bytes() == name.as_bytes()
+                && let Some(address) = node.ifa_addr.as_ref()
+            {
+                found |= match libc::c_int::from(address.sa_family) {
+                    libc::AF_INET => true,
+                    libc::AF_INET6 => {
+                        let address: libc::sockaddr_in6 =
+                            node.ifa_addr.cast::<libc::sockaddr_in6>().read_unaligned();
+                        let octets = address.sin6_addr.s6_addr;
+                        !(octets[0] == 0xfe && octets[1] & 0xc0 == 0x80)
+                    }
+                    _ => false,
+                };
+            }
+            entry = node.ifa_next;
+        }
+        libc::freeifaddrs(list);
+    }
+    found
+}
+
+/// How many receive queues an interface has, by its driver; 1 when that cannot be asked.
+pub(crate) fn receive_queues(name: &str) -> u32 {
+    // SAFETY: all-zero bytes are valid for both, and an interface's name fits with its NUL.
+    let (mut request, mut channels): (libc::ifreq, Channels) = unsafe { std::mem::zeroed() };
+    channels.command = ETHTOOL_GCHANNELS;
+    write_name(&mut request, name);
+    request.ifr_ifru.ifru_data = (&raw mut channels).cast();
+    // SAFETY: a socket of our own for the call, closed behind it.
+    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    // SAFETY: the request names an interface and points to a live `ethtool_channels`, which this command
+    // reads and writes.
+    let answer = unsafe { libc::ioctl(socket, libc::SIOCETHTOOL, &raw mut request) };
+    // SAFETY: opened above; closing -1 fails without harm.
+    unsafe { libc::close(socket) };
+    if answer == 0 { (channels.receive + channels.combined).max(1) } else { 1 }
+}
+
+const ETHTOOL_GCHANNELS: u32 = 0x3c;
+
+/// `struct ethtool_channels`.
+#[repr(C)]
+struct Channels {
+    command: u32,
+    max: [u32; 4],
+    receive: u32,
+    transmit: u32,
+    other: u32,
+    combined: u32,
+}
+
+fn write_name(request: &mut libc::ifreq, name: &str) {
+    let room = request.ifr_name.len() - 1;
+    for (to, from) in request.ifr_name[..room].iter_mut().zip(name.as_bytes()) {
+        *to = *from as libc::c_char;
+    }
+}
+
+/// Whether an interface is up, asked through any socket; false when it cannot be asked.
+pub(crate) fn is_up(socket: RawFd, name: &str) -> bool {
+    // SAFETY: all-zero bytes are a valid `ifreq`.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    write_name(&mut request, name);
+    // SAFETY: `request` is a live ifreq with a NUL-terminated name, which is what this request
+    // reads and writes; the kernel leaves flags in the union.
+    unsafe {
+        libc::ioctl(socket, libc::SIOCGIFFLAGS, &raw mut request) == 0
+            && libc::c_int::from(request.ifr_ifru.ifru_flags) & libc::IFF_UP != 0
+    }
+}
+
+/// As [`explain`], for the XDP program: other capabilities, and what else refuses it.
+pub(crate) fn explain_program(source: io::Error, action: &'static str, interface: &str) -> SourceError {
+    match explain(source, action, interface) {
+        SourceError::NoPermission { action, interface, program, .. } => {
+            let capability = "CAP_NET_ADMIN, CAP_BPF or CAP_PERFMON";
+            SourceError::NoPermission { action, interface, capability, program }
+        }
+        other => other,
+    }
 }
 
 /// The error of a system call that failed just now while doing `action` on `interface`.

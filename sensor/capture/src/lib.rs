@@ -1,11 +1,13 @@
-//! Packet sources: capture files, live interfaces, memory; and a sender of frames for the generator.
+//! Packet sources: capture files, live interfaces (AF_XDP, AF_PACKET), memory; and a sender of frames for the generator.
 
 mod af_packet;
+mod af_xdp;
 mod clock;
 mod error;
 pub mod fakes;
 mod file;
 mod interface;
+mod live_sender;
 mod merge;
 mod paced;
 mod sender;
@@ -13,10 +15,15 @@ mod socket;
 mod source;
 
 pub use af_packet::{AfPacketConfig, AfPacketSource};
+pub use af_xdp::{
+    AfXdpConfig, AfXdpSource, CopyMode, Learned, ProgramConfig, ProgramError, ProgramMode, QueueSizes,
+    SocketCounts, SocketKind, TapModes, XdpCounts, XdpProgram,
+};
 pub use clock::{CaptureClock, ClockPair};
 pub use error::SourceError;
 pub use file::{CaptureFile, CaptureFiles, read_capture_bytes};
-pub use interface::{interface_index, interface_names};
+pub use interface::{host_use, interface_index, interface_names};
+pub use live_sender::{LiveReport, LiveSender, LiveStream};
 pub use paced::{Pace, Paced, WallPace};
 pub use sender::FrameSender;
 pub use source::{PacketSource, RawFrame, Received, SourceStatistics, Stopped};

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use crate::SourceError;
-use crate::interface::{interface_index, last_error};
+use crate::interface::{interface_index, is_up, last_error};
 
 /// A packet socket and the interface that it is for.
 #[derive(Debug)]
@@ -101,19 +101,7 @@ impl PacketSocket {
 
     /// Whether the interface is up, by its flags; false when it cannot be asked.
     pub(crate) fn is_up(&self) -> bool {
-        // SAFETY: all-zero bytes are a valid `ifreq`.
-        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-        let name = self.interface.as_bytes();
-        let room = request.ifr_name.len() - 1;
-        for (to, from) in request.ifr_name[..room].iter_mut().zip(name) {
-            *to = *from as libc::c_char;
-        }
-        // SAFETY: `request` is a live ifreq with a NUL-terminated name, which is what this request
-        // reads and writes; the kernel leaves flags in the union.
-        unsafe {
-            libc::ioctl(self.raw(), libc::SIOCGIFFLAGS, &raw mut request) == 0
-                && libc::c_int::from(request.ifr_ifru.ifru_flags) & libc::IFF_UP != 0
-        }
+        is_up(self.raw(), &self.interface)
     }
 
     /// The descriptor, for system calls on it.

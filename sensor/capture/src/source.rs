@@ -1,8 +1,10 @@
 //! What every packet source offers: frames in batches, a clock, and counts of what it did.
 
-use nightjar_wire::{LinkType, Nanos};
+use std::time::Duration;
 
-use crate::SourceError;
+use nightjar_wire::{Endpoint, LinkType, Nanos};
+
+use crate::{SourceError, XdpCounts};
 
 /// One captured frame, borrowed from the source for the length of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +90,11 @@ impl SourceStatistics {
     }
 }
 
+/// A span as the capture clock counts.
+pub(crate) fn whole_nanos(span: Duration) -> Nanos {
+    Nanos(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX))
+}
+
 /// A source of frames: files, a live interface, memory. The pipeline is the same behind each.
 pub trait PacketSource {
     /// Gives one batch of frames to `sink`: a file's as they stand there, a live source's in order of
@@ -119,6 +126,19 @@ pub trait PacketSource {
     /// for files and memory.
     fn lateness_limit(&self) -> Nanos {
         Nanos::ZERO
+    }
+
+    /// Media of a call goes to this endpoint or comes from it: a source that chooses what it gives shall
+    /// give all of it.
+    fn learn(&mut self, _endpoint: Endpoint) {}
+
+    /// No call names this endpoint any more.
+    fn forget(&mut self, _endpoint: Endpoint) {}
+
+    /// What the XDP program and the kernel have counted per interface, where there is one: levels 2 and
+    /// 3 of the ledger.
+    fn xdp_counts(&self) -> Vec<XdpCounts> {
+        Vec::new()
     }
 
     /// How much of a file has been read and how long it is, in bytes as they are stored; `None`

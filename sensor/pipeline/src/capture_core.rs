@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::checkpoints::Checkpoints;
 use crate::event::CoreEvent;
+use crate::learned::{Learned, LearnedEndpoints};
 use crate::ledger::{Dropped, Ignored, Ledger};
 use crate::outage::Interrupted;
 use crate::preroll::{self, Evicted, Preroll};
@@ -105,6 +106,7 @@ pub struct CaptureCore<O> {
     directory: Directory,
     flows: FlowTable,
     preroll: Preroll,
+    learned: LearnedEndpoints,
     reassembly: Reassembly,
     ledger: Ledger,
     output: O,
@@ -136,6 +138,7 @@ impl<O: CoreOutput> CaptureCore<O> {
         CaptureCore {
             directory: Directory::new(config.signal.clone()),
             flows: FlowTable::new(config.limits),
+            learned: LearnedEndpoints::default(),
             preroll: Preroll::new(bytes),
             reassembly: Reassembly::default(),
             ledger: Ledger::default(),
@@ -272,6 +275,11 @@ impl<O: CoreOutput> CaptureCore<O> {
     pub fn end_batch(&mut self, lateness: Nanos) {
         self.lateness = lateness;
         self.output.publish(self.clock);
+    }
+
+    /// Tells what is new about the endpoints of calls since it was last asked.
+    pub fn take_learned(&mut self, tell: impl FnMut(Learned)) {
+        self.learned.drain().for_each(tell);
     }
 
     fn tell_watermark(&mut self, now: Nanos) {

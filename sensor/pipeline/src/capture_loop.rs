@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nightjar_capture::{PacketSource, Received, SourceError, Stopped};
 
 use crate::capture_core::{CaptureCore, CoreOutput};
+use crate::learned::Learned;
 
 /// What the loop does after a source's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,10 @@ pub fn capture_loop<S: PacketSource, O: CoreOutput>(
                 failed = after_error == AfterError::Stop;
             }
         }
+        core.take_learned(|learned| match learned {
+            Learned::Wanted(endpoint) => source.learn(endpoint),
+            Learned::Forgotten(endpoint) => source.forget(endpoint),
+        });
         each_batch(source, core);
     }
     core.handle_unknown_link(source.statistics().unknown_link);

@@ -111,6 +111,33 @@ pub fn assert_ledger(summary: &Value, expected: &Expected) {
     assert_eq!(summary["journal"]["lost_packets"], 0, "{summary:#}");
 }
 
+/// Holds levels 2 to 4 of an AF_XDP run's ledger together: `frames` were sent to the interfaces, and
+/// what the program redirected was received.
+///
+/// # Panics
+/// When a count differs.
+pub fn assert_xdp_ledger(summary: &Value, frames: u64) {
+    let taps = summary["xdp"].as_array().expect("AF_XDP captured");
+    let sum = |of: &dyn Fn(&Value) -> u64| -> u64 { taps.iter().map(of).sum() };
+    let program = |name: &'static str| sum(&|tap| tap["program"][name].as_u64().unwrap());
+    let sockets = |name: &'static str| {
+        sum(&|tap| {
+            tap["sockets"].as_array().unwrap().iter().map(|socket| socket[name].as_u64().unwrap()).sum()
+        })
+    };
+    for tap in taps {
+        assert_eq!(
+            (tap["program_residual"].as_i64(), tap["redirect_failed"].as_i64()),
+            (Some(0), Some(0)),
+            "{tap:#}"
+        );
+    }
+    assert_eq!(program("seen"), frames, "{summary:#}");
+    assert_eq!(sockets("ring_full") + sockets("dropped") + sockets("waiting"), 0, "{summary:#}");
+    assert_eq!(program("signalling") + program("media"), sockets("received"), "{summary:#}");
+    assert_eq!(summary["packets"]["received"], sockets("received"), "{summary:#}");
+}
+
 /// Received frames that no other count explains.
 pub fn residual(packets: &Value) -> i64 {
     let number = |name: &str| packets[name].as_i64().unwrap_or(0);

@@ -22,6 +22,8 @@ use crate::rows::read_rows;
 pub struct Place {
     folder: TempDir,
     interfaces: Vec<String>,
+    /// How frames are captured: `auto`, `af_packet` or `af_xdp`.
+    method: String,
     settings: String,
     starts: u32,
 }
@@ -34,7 +36,14 @@ impl Place {
     pub fn new(interfaces: &[&str]) -> Place {
         let folder = tempfile::Builder::new().prefix("nightjar-").tempdir().expect("a temporary folder");
         let interfaces = interfaces.iter().map(|&name| name.to_owned()).collect();
-        Place { folder, interfaces, settings: String::new(), starts: 0 }
+        Place { folder, interfaces, method: "af_packet".to_owned(), settings: String::new(), starts: 0 }
+    }
+
+    /// With another way to capture than AF_PACKET.
+    #[must_use]
+    pub fn by(mut self, method: &str) -> Place {
+        method.clone_into(&mut self.method);
+        self
     }
 
     /// With more settings, as TOML tables.
@@ -60,9 +69,13 @@ impl Place {
     /// When the file cannot be written.
     pub fn write_config(&self) -> PathBuf {
         let path = self.folder().join("sensor.toml");
-        let (data, interfaces) = (self.data(), &self.interfaces);
+        let (data, interfaces, method) = (self.data(), &self.interfaces, &self.method);
         let mut text = format!("name = \"privileged\"\ndata_dir = {data:?}\n");
-        let _ = write!(text, "\n[capture]\ninterfaces = {interfaces:?}\nring_mib = 16\n{}", self.settings);
+        let _ = write!(
+            text,
+            "\n[capture]\ninterfaces = {interfaces:?}\nmethod = {method:?}\nring_mib = 16\n{}",
+            self.settings
+        );
         fs::write(&path, text).expect("the configuration can be written");
         path
     }
@@ -117,6 +130,12 @@ impl Place {
     pub fn wait_for_rows(&self, count: usize) {
         let done = wait_until(Duration::from_secs(30), || self.rows().len() >= count);
         assert!(done, "{} rows instead of {count}", self.rows().len());
+    }
+
+    /// What the sensor said on its last start.
+    pub fn log(&self) -> String {
+        let path = self.folder().join(format!("sensor-{}.err", self.starts));
+        fs::read_to_string(path).unwrap_or_default()
     }
 
     /// The summary of the last run.

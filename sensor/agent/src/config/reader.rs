@@ -153,6 +153,22 @@ impl<'d, 'a> Table<'d, 'a> {
         })
     }
 
+    /// A list of port numbers.
+    pub(super) fn ports(&mut self, key: &'static str, default: &[u16], faults: &mut Faults<'_>) -> Vec<u16> {
+        let Some(value) = self.take(key) else { return default.to_vec() };
+        let port = |item: &Spanned<DeValue<'_>>| match item.get_ref() {
+            DeValue::Integer(integer) => u16::from_str_radix(integer.as_str(), integer.radix()).ok(),
+            _ => None,
+        };
+        let ports: Option<Vec<u16>> =
+            value.get_ref().as_array().and_then(|array| array.iter().map(port).collect());
+        ports.filter(|ports| !ports.contains(&0)).unwrap_or_else(|| {
+            let name = self.full_name(key);
+            faults.add(value.span().start, &format!("{name} must be a list of ports from 1 to 65535"));
+            default.to_vec()
+        })
+    }
+
     /// One of several names; the first is the default.
     pub(super) fn choice<T: Copy>(
         &mut self,

@@ -1,5 +1,6 @@
 //! Integration tests: capture files as other tools write them, live capture in a namespace.
 
+mod af_xdp;
 mod captures;
 mod corrupt;
 mod files;

@@ -88,6 +88,11 @@ pub fn run_on_any_cpu() {
     run_on(|_| true);
 }
 
+/// Pins this thread to one CPU.
+pub fn run_on_cpu(cpu: usize) {
+    run_on(|number| number == cpu);
+}
+
 fn run_on(allowed: impl Fn(usize) -> bool) {
     // SAFETY: all-zero bytes are a valid, empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };

@@ -72,6 +72,7 @@ impl<O: CoreOutput> CaptureCore<O> {
                 self.tell_changed(at, call);
             }
             Output::Bind(binding) => {
+                self.learned.bind(&binding);
                 let rebound = self.flows.bind(binding);
                 rebound.changed.into_iter().for_each(|id| self.announce(id));
                 rebound.joined.into_iter().for_each(|id| self.joined(id));
@@ -97,6 +98,7 @@ impl<O: CoreOutput> CaptureCore<O> {
             Output::Resumed { call, .. } => self.flows.handle_resume(call),
             Output::Closed { call, row } => self.close(call, row),
             Output::Merged { call, .. } => {
+                self.learned.forget(call);
                 self.flows.close_call(call);
                 self.output.event(self.clock, CoreEvent::Abandoned { call });
             }
@@ -125,6 +127,7 @@ impl<O: CoreOutput> CaptureCore<O> {
     }
 
     fn close(&mut self, call: CallKey, mut row: Box<Call>) {
+        self.learned.forget(call);
         let streams: Vec<Stream> = self.flows.close_call(call);
         row::add_streams(&mut row, &streams);
         for (entry, stream) in row.streams.iter_mut().zip(&streams) {

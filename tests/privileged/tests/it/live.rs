@@ -8,7 +8,8 @@ use nightjar_privileged::namespace::{Namespace, run};
 use nightjar_privileged::privilege::is_root;
 use nightjar_privileged::recordings::assert_tones;
 use nightjar_privileged::rows::{
-    assert_gaps_of_stalls, assert_ledger, assert_rows, by_call_id, read_rows, without_times,
+    assert_gaps_of_stalls, assert_ledger, assert_rows, assert_xdp_ledger, by_call_id, read_rows,
+    without_times,
 };
 use nightjar_privileged::sensor::{Place, stop};
 use nightjar_privileged::traffic::{Played, Traffic};
@@ -18,11 +19,21 @@ use nightjar_wire::Nanos;
 
 #[test]
 fn an_office_is_recorded_live_frame_by_frame() {
-    if !is_root("an_office_is_recorded_live_frame_by_frame") {
-        return;
+    if is_root("an_office_is_recorded_live_frame_by_frame") {
+        assert_office_is_recorded("af_packet");
     }
+}
+
+#[test]
+fn an_office_is_recorded_past_the_kernels_stack() {
+    if is_root("an_office_is_recorded_past_the_kernels_stack") {
+        assert_office_is_recorded("af_xdp");
+    }
+}
+
+fn assert_office_is_recorded(method: &str) {
     let namespace = Namespace::with_veth();
-    let mut place = Place::new(&["near"]);
+    let mut place = Place::new(&["near"]).by(method);
     let sensor = place.start(&namespace);
     let plan = BulkPlan { sound: BulkSound::Tones, ..BulkPlan::busy_office(8) };
     let office = Scenario::bulk("office", moments::random("office").next_u64(), plan);
@@ -35,6 +46,9 @@ fn an_office_is_recorded_live_frame_by_frame() {
     let (rows, summary) = (place.rows(), place.summary());
     assert_rows(&rows, &expected);
     assert_ledger(&summary, &expected);
+    if method == "af_xdp" {
+        assert_xdp_ledger(&summary, expected.ledger.frames);
+    }
     assert_eq!(summary["calls"], expected.calls.len(), "{summary:#}");
     let found = by_call_id(&rows);
     let mut heard = 0;
@@ -57,17 +71,19 @@ fn live_capture_and_replay_agree() {
         return;
     }
     let names = ["challenged-407", "forked", "hold-sendonly", "duplicates"];
-    std::thread::scope(|scope| {
-        for name in names {
-            scope.spawn(move || assert_live_is_replay(name));
-        }
-    });
+    for method in ["af_packet", "af_xdp"] {
+        std::thread::scope(|scope| {
+            for name in names {
+                scope.spawn(move || assert_live_is_replay(name, method));
+            }
+        });
+    }
 }
 
-fn assert_live_is_replay(name: &str) {
+fn assert_live_is_replay(name: &str, method: &str) {
     let scenario = scenarios::by_name(name, 7);
     let namespace = Namespace::with_veth();
-    let mut place = Place::new(&["near"]);
+    let mut place = Place::new(&["near"]).by(method);
 
     let capture = place.folder().join("offline.pcap");
     let offline = place.folder().join("offline");
@@ -84,6 +100,42 @@ fn assert_live_is_replay(name: &str) {
 
     let timeless = |rows: &[Call]| rows.iter().map(without_times).collect::<Vec<_>>();
     let replayed = timeless(&read_rows(&offline.join("calls.jsonl")));
-    assert_eq!(timeless(&place.rows()), replayed, "{name}");
+    assert_eq!(timeless(&place.rows()), replayed, "{name} by {method}");
     assert_eq!(replayed.len(), expected.calls.len(), "{name}");
+}
+
+/// What `auto` comes to, and what the sensor says of it.
+fn chosen(set_up: impl FnOnce(&Namespace), bounded: &[&str]) -> (bool, String) {
+    let namespace = Namespace::with_veth();
+    set_up(&namespace);
+    let mut place = Place::new(&["near"]).by("auto");
+    let mut command = if bounded.is_empty() {
+        place.command(&namespace)
+    } else {
+        let mut command = namespace.command("setpriv");
+        command.args(bounded).arg(program::path("nightjar-sensor"));
+        command.args(["run", "--config"]).arg(place.write_config());
+        command
+    };
+    let mut sensor = place.launch(&mut command);
+    sensor.wait_for("capturing from");
+    assert!(stop(sensor).status.success());
+    (place.summary()["xdp"].is_array(), place.log())
+}
+
+#[test]
+fn a_mirror_port_is_captured_past_the_stack_and_others_are_not_with_one_line_that_says_why() {
+    if !is_root("a_mirror_port_is_captured_past_the_stack_and_others_are_not_with_one_line_that_says_why") {
+        return;
+    }
+    let (xdp, log) = chosen(|_| {}, &[]);
+    assert!(xdp && log.contains("near: AF_XDP, native mode"), "{log}");
+    let address = |namespace: &Namespace| {
+        run(namespace.command("ip").args(["address", "add", "192.0.2.9/24", "dev", "near"]));
+    };
+    let (xdp, log) = chosen(address, &[]);
+    assert!(!xdp && log.contains("it has an IP address"), "{log}");
+    let (xdp, log) = chosen(|_| {}, &["--bounding-set", "-bpf,-sys_admin,-perfmon"]);
+    assert!(!xdp && log.contains("capability CAP_NET_ADMIN, CAP_BPF or CAP_PERFMON is missing"), "{log}");
+    assert_eq!(log.matches("capturing by AF_PACKET and not by AF_XDP").count(), 1, "{log}");
 }

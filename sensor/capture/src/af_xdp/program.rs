@@ -1,0 +1,281 @@
+//! The XDP program of one interface: loading it with its settings, its maps, attaching it.
+
+use std::collections::HashMap as Known;
+use std::error::Error;
+use std::os::fd::AsRawFd;
+
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, XskMap};
+use aya::programs::xdp::XdpLinkId;
+use aya::programs::{Xdp, XdpMode};
+use aya::{Ebpf, EbpfError, EbpfLoader, Pod};
+use nightjar_wire::xdp::{Counter, EndpointKey, EndpointVerdict, PortSet, Settings};
+
+use crate::SourceError;
+use crate::interface::explain_program;
+
+/// The program as `ebpf/build` made it.
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../../ebpf/nightjar.bpf.o");
+
+/// Why the program does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// The kernel refused the program or a map.
+    #[error("{0}")]
+    Load(#[from] EbpfError),
+    /// The kernel refused to verify or to attach it.
+    #[error("{0}")]
+    Attach(#[from] aya::programs::ProgramError),
+    /// A map could not be read or written.
+    #[error("{0}")]
+    Map(#[from] MapError),
+    /// A socket could not be asked.
+    #[error("{0}")]
+    Socket(#[from] std::io::Error),
+}
+
+impl ProgramError {
+    /// The error as a source's, naming the interface and, for a refusal, the missing capability.
+    pub(crate) fn explain(self, action: &'static str, interface: &str) -> SourceError {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&self);
+        while let Some(error) = cause {
+            let system = error.downcast_ref::<std::io::Error>();
+            if let Some(code) = system.and_then(std::io::Error::raw_os_error) {
+                return explain_program(std::io::Error::from_raw_os_error(code), action, interface);
+            }
+            cause = error.source();
+        }
+        explain_program(std::io::Error::other(self.to_string()), action, interface)
+    }
+}
+
+/// Where in the kernel the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgramMode {
+    /// In the driver, before the kernel makes a buffer of its own of the frame.
+    Native,
+    /// In the kernel's stack: for drivers without XDP.
+    Generic,
+}
+
+/// What the program is to do.
+#[derive(Clone)]
+pub struct ProgramConfig {
+    /// Its settings.
+    pub settings: Settings,
+    /// UDP and TCP ports that carry signalling.
+    pub signalling_ports: Vec<u16>,
+    /// Realms by VLAN id; `Settings::realm` for the others.
+    pub realms: Vec<(u16, u16)>,
+    /// How many endpoints the program can know.
+    pub endpoints: u32,
+}
+
+impl Default for ProgramConfig {
+    /// SIP's ports 5060 and 5061, everything in realm 0, media by shape, 262,144 endpoints.
+    fn default() -> ProgramConfig {
+        ProgramConfig {
+            settings: Settings::new(),
+            signalling_ports: vec![5060, 5061],
+            realms: Vec::new(),
+            endpoints: 1 << 18,
+        }
+    }
+}
+
+/// What an endpoint's change came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learned {
+    /// The program knows it.
+    Known,
+    /// The map is full; the endpoint's media is told by its shape.
+    Full,
+}
+
+/// The program on one interface; it is detached when this is dropped.
+pub struct XdpProgram {
+    ebpf: Ebpf,
+    endpoints: HashMap<MapData, Key, u32>,
+    counters: PerCpuArray<MapData, u64>,
+    link: Option<XdpLinkId>,
+    /// Verdicts as the map holds them: its one writer need not ask it.
+    known: Known<[u8; 20], u32>,
+    /// Endpoints that found the map full.
+    full: u64,
+}
+
+impl std::fmt::Debug for XdpProgram {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("XdpProgram").field("attached", &self.link.is_some()).finish_non_exhaustive()
+    }
+}
+
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct Key(EndpointKey);
+// SAFETY: plain integers without padding (16 + 2 + 2 bytes, aligned to 4).
+unsafe impl Pod for Key {}
+
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct Constants(Settings);
+// SAFETY: plain integers; laid out by the same definition in the program.
+unsafe impl Pod for Constants {}
+
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct Ports(PortSet);
+// SAFETY: an array of integers.
+unsafe impl Pod for Ports {}
+
+impl XdpProgram {
+    /// Loads the program; it does nothing before [`XdpProgram::attach`].
+    ///
+    /// # Errors
+    /// When the kernel refuses it: `CAP_BPF` and `CAP_PERFMON` (or `CAP_SYS_ADMIN`) and memory for
+    /// the maps are needed.
+    pub fn load(config: &ProgramConfig) -> Result<XdpProgram, ProgramError> {
+        let mut set: PortSet = [0; 1024];
+        for port in &config.signalling_ports {
+            set[usize::from(port >> 6)] |= 1 << (port & 63);
+        }
+        let settings = Settings { realm_by_vlan: u16::from(!config.realms.is_empty()), ..config.settings };
+        let (constants, ports) = (Constants(settings), Ports(set));
+        let mut ebpf = EbpfLoader::new()
+            .override_global("SETTINGS", &constants, true)
+            .override_global("SIGNALLING_PORTS", &ports, true)
+            .map_max_entries("ENDPOINTS", config.endpoints)
+            .load(OBJECT)?;
+        let mut realms: Array<_, u16> = Array::try_from(map(&mut ebpf, "REALMS"))?;
+        for vlan in 0..4096 {
+            let named = config.realms.iter().find(|(named, _)| u32::from(*named) == vlan);
+            realms.set(vlan, named.map_or(settings.realm, |(_, realm)| *realm), 0)?;
+        }
+        let endpoints = HashMap::try_from(taken(&mut ebpf, "ENDPOINTS"))?;
+        let counters = PerCpuArray::try_from(taken(&mut ebpf, "COUNTERS"))?;
+        xdp(&mut ebpf).load()?;
+        Ok(XdpProgram { ebpf, endpoints, counters, link: None, known: Known::new(), full: 0 })
+    }
+
+    /// Gives the frames of a queue to its sockets.
+    pub(super) fn set_sockets(
+        &mut self,
+        queue: u32,
+        signalling: impl AsRawFd,
+        media: impl AsRawFd,
+    ) -> Result<(), ProgramError> {
+        XskMap::try_from(map(&mut self.ebpf, "SIGNALLING_SOCKETS"))?.set(queue, signalling, 0)?;
+        XskMap::try_from(map(&mut self.ebpf, "MEDIA_SOCKETS"))?.set(queue, media, 0)?;
+        Ok(())
+    }
+
+    /// Attaches the program to an interface.
+    ///
+    /// # Errors
+    /// When the driver has no XDP ([`ProgramMode::Native`]) or another program is attached.
+    pub fn attach(&mut self, interface_index: u32, mode: ProgramMode) -> Result<(), ProgramError> {
+        let mode = match mode {
+            ProgramMode::Native => XdpMode::Driver,
+            ProgramMode::Generic => XdpMode::Skb,
+        };
+        self.link = Some(xdp(&mut self.ebpf).attach_to_if_index(interface_index, mode)?);
+        Ok(())
+    }
+
+    /// Takes the program off its interface; frames go to the kernel's stack from here on.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn detach(&mut self) -> Result<(), ProgramError> {
+        match self.link.take() {
+            Some(link) => Ok(xdp(&mut self.ebpf).detach(link)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the program of an endpoint. In force for the next frame that it sees.
+    ///
+    /// # Errors
+    /// When the kernel refuses for another reason than a full map.
+    pub fn learn(&mut self, key: EndpointKey, verdict: EndpointVerdict) -> Result<Learned, ProgramError> {
+        let bytes = key_bytes(&key);
+        if self.known.get(&bytes) == Some(&(verdict as u32)) {
+            return Ok(Learned::Known);
+        }
+        match self.endpoints.insert(Key(key), verdict as u32, 0) {
+            Ok(()) => {
+                self.known.insert(bytes, verdict as u32);
+                Ok(Learned::Known)
+            }
+            Err(error) if is_full(&error) => {
+                self.full += 1;
+                Ok(Learned::Full)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// As [`XdpProgram::learn`]; what cannot be told counts as full: its media is told by shape.
+    pub(super) fn learn_or_count(&mut self, key: EndpointKey, verdict: EndpointVerdict) {
+        self.full += u64::from(self.learn(key, verdict).is_err());
+    }
+
+    /// As [`XdpProgram::forget`]; an endpoint that cannot be forgotten keeps its place.
+    pub(super) fn forget_or_count(&mut self, key: EndpointKey) {
+        self.full += u64::from(self.forget(key).is_err());
+    }
+
+    /// Lets the program forget an endpoint.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn forget(&mut self, key: EndpointKey) -> Result<(), ProgramError> {
+        if self.known.remove(&key_bytes(&key)).is_some() {
+            self.endpoints.remove(&Key(key))?;
+        }
+        Ok(())
+    }
+
+    /// How often an endpoint found the map full, or the map refused a change.
+    pub fn full(&self) -> u64 {
+        self.full
+    }
+
+    /// What the program has counted, over all CPUs, by [`Counter`]'s numbers.
+    ///
+    /// # Errors
+    /// When the kernel refuses to read the map.
+    pub fn counters(&self) -> Result<[u64; Counter::ALL.len()], ProgramError> {
+        let mut sums = [0; Counter::ALL.len()];
+        for (number, sum) in (0..).zip(&mut sums) {
+            *sum = self.counters.get(&number, 0)?.iter().sum();
+        }
+        Ok(sums)
+    }
+}
+
+fn key_bytes(key: &EndpointKey) -> [u8; 20] {
+    let mut bytes = [0; 20];
+    for (place, word) in bytes.chunks_exact_mut(4).zip(key.addr) {
+        place.copy_from_slice(&word.to_ne_bytes());
+    }
+    bytes[16..18].copy_from_slice(&key.port.to_ne_bytes());
+    bytes[18..].copy_from_slice(&key.realm.to_ne_bytes());
+    bytes
+}
+
+fn is_full(error: &MapError) -> bool {
+    matches!(error, MapError::SyscallError(error) if error.io_error.raw_os_error() == Some(libc::E2BIG))
+}
+
+fn map<'e>(ebpf: &'e mut Ebpf, name: &str) -> &'e mut aya::maps::Map {
+    ebpf.map_mut(name).expect("a map of the committed object")
+}
+
+fn taken(ebpf: &mut Ebpf, name: &str) -> aya::maps::Map {
+    ebpf.take_map(name).expect("a map of the committed object")
+}
+
+fn xdp(ebpf: &mut Ebpf) -> &mut Xdp {
+    let program = ebpf.program_mut("nightjar").expect("the committed object's program");
+    program.try_into().expect("an XDP program")
+}
