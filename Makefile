@@ -1,6 +1,6 @@
 # The ways in: `make demo` and `make test`. Each needs git, make and Rust (stable), nothing else;
 # what else is missing they install, saying so.
-.PHONY: demo test build release check packages clean
+.PHONY: demo test build release deb check packages clean
 
 # Shows the main job: calls on a wire, recorded, played in the browser. DEMO_SECONDS=30 ends it.
 demo: packages
@@ -19,6 +19,11 @@ build:
 
 release:
 	cargo build --locked --release --workspace
+
+# Debian packages of release builds, into target/debian/.
+deb:
+	tests/harness/cargo-deb -p nightjar-control
+	tests/harness/cargo-deb -p nightjar-sensor
 
 # System packages that the build and the demo need.
 packages:
