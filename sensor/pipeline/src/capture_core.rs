@@ -107,6 +107,8 @@ pub struct CaptureCore<O> {
     flows: FlowTable,
     preroll: Preroll,
     learned: LearnedEndpoints,
+    /// Calls whose endpoints have changed since their state was written.
+    rebound: Vec<CallKey>,
     reassembly: Reassembly,
     ledger: Ledger,
     output: O,
@@ -139,6 +141,7 @@ impl<O: CoreOutput> CaptureCore<O> {
             directory: Directory::new(config.signal.clone()),
             flows: FlowTable::new(config.limits),
             learned: LearnedEndpoints::default(),
+            rebound: Vec::new(),
             preroll: Preroll::new(bytes),
             reassembly: Reassembly::default(),
             ledger: Ledger::default(),

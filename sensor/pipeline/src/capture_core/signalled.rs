@@ -54,6 +54,9 @@ impl<O: CoreOutput> CaptureCore<O> {
         while let Some(output) = self.directory.poll_output() {
             self.handle_output(output);
         }
+        while let Some(call) = self.rebound.pop() {
+            self.write_snapshot(self.clock, call);
+        }
         self.set_due();
     }
 
@@ -73,6 +76,10 @@ impl<O: CoreOutput> CaptureCore<O> {
             }
             Output::Bind(binding) => {
                 self.learned.bind(&binding);
+                // A re-INVITE that moves ports changes nothing that is told, but a later start needs it.
+                if self.rebound.last() != Some(&binding.call) {
+                    self.rebound.push(binding.call);
+                }
                 let rebound = self.flows.bind(binding);
                 rebound.changed.into_iter().for_each(|id| self.announce(id));
                 rebound.joined.into_iter().for_each(|id| self.joined(id));
@@ -113,17 +120,22 @@ impl<O: CoreOutput> CaptureCore<O> {
 
     /// Says what is new about a call: to whoever watches, and to the journal for a later start.
     fn tell_changed(&mut self, at: Nanos, call: CallKey) {
-        if self.config.snapshots == Snapshots::OnChange
-            && let Some(state) = self.directory.snapshot(call)
-        {
-            self.output.event(at, CoreEvent::Snapshot { call, state });
-        }
+        self.rebound.retain(|rebound| *rebound != call);
+        self.write_snapshot(at, call);
         let (output, directory) = (&mut self.output, &self.directory);
         // It may turn out to be a call that is shown already.
         if directory.is_tentative(call) {
             return;
         }
         output.changed(at, &mut || directory.row(call));
+    }
+
+    fn write_snapshot(&mut self, at: Nanos, call: CallKey) {
+        if self.config.snapshots == Snapshots::OnChange
+            && let Some(state) = self.directory.snapshot(call)
+        {
+            self.output.event(at, CoreEvent::Snapshot { call, state });
+        }
     }
 
     fn close(&mut self, call: CallKey, mut row: Box<Call>) {
@@ -137,5 +149,93 @@ impl<O: CoreOutput> CaptureCore<O> {
         let order = self.closed;
         self.closed += 1;
         self.output.event(self.clock, CoreEvent::Closed { call, order, row, streams: ids });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use nightjar_flow::Limits;
+    use nightjar_signal::{Directory, SignalConfig};
+    use nightjar_wire::{Endpoint, Realm};
+
+    use super::*;
+    use crate::capture_core::{CoreConfig, Datagram, Depth};
+
+    /// Keeps the last snapshot.
+    struct Snapshot<'a>(&'a RefCell<Vec<u8>>);
+
+    impl CoreOutput for Snapshot<'_> {
+        fn media(&mut self, _: CallKey, _: u32, _: Nanos, _: &[u8]) -> Kept {
+            Kept::Yes
+        }
+
+        fn rtcp(&mut self, _: CallKey, _: Nanos, _: &[u8]) -> Kept {
+            Kept::Yes
+        }
+
+        fn event(&mut self, _: Nanos, event: CoreEvent) {
+            if let CoreEvent::Snapshot { state, .. } = event {
+                *self.0.borrow_mut() = state;
+            }
+        }
+
+        fn changed(&mut self, _: Nanos, _: &mut dyn FnMut() -> Option<Call>) {}
+
+        fn watermark(&mut self, _: Nanos, _: Nanos) {}
+
+        fn publish(&mut self, _: Nanos) {}
+    }
+
+    fn message(start: &str, sequence: &str, to_tag: &str, host: u8, port: u16) -> Vec<u8> {
+        let sdp = format!("v=0\r\nc=IN IP4 10.0.0.{host}\r\nm=audio {port} RTP/AVP 0\r\n");
+        let sdp = if port == 0 { String::new() } else { sdp };
+        format!(
+            "{start}\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK{sequence}\r\nFrom: <sip:a@h>;tag=1\r\n\
+             To: <sip:b@h>{to_tag}\r\nCall-ID: c\r\nCSeq: {sequence}\r\nContent-Type: application/sdp\r\n\
+             Content-Length: {}\r\n\r\n{sdp}",
+            sdp.len()
+        )
+        .into_bytes()
+    }
+
+    #[test]
+    fn a_later_start_knows_the_ports_that_a_reinvite_moved_to() {
+        let config = CoreConfig {
+            depth: Depth::Payload,
+            snapshots: Snapshots::OnChange,
+            checkpoint_every: Nanos::MAX,
+            signal: SignalConfig::default(),
+            limits: Limits::default(),
+            realm: Realm(0),
+        };
+        let last = RefCell::new(Vec::new());
+        let mut core = CaptureCore::new(config, Snapshot(&last));
+        let endpoint = |host: u8| Endpoint::new(Realm(0), [10, 0, 0, host].into(), 5060);
+        let (invite, ok, ack) = ("INVITE sip:b@h SIP/2.0", "SIP/2.0 200 OK", "ACK sip:b@h SIP/2.0");
+        let messages = [
+            (1, message(invite, "1 INVITE", "", 1, 4000)),
+            (2, message(ok, "1 INVITE", ";tag=2", 2, 6000)),
+            (1, message(ack, "1 ACK", ";tag=2", 1, 0)),
+            (1, message(invite, "2 INVITE", ";tag=2", 1, 4100)),
+            (2, message(ok, "2 INVITE", ";tag=2", 2, 6000)),
+        ];
+        for (second, (from, payload)) in (1..).zip(&messages) {
+            let at = Nanos::from_secs(second);
+            let (src, dst) = (endpoint(*from), endpoint(3 - from));
+            core.handle_time(at);
+            let (truncated, ip_id) = (false, None);
+            core.handle_datagram(&Datagram { at, src, dst, payload, truncated, ip_id, frames: 1 });
+        }
+        let mut later = Directory::new(SignalConfig::default());
+        later.restore(&last.borrow()).expect("a state that was written");
+        let mut ports = Vec::new();
+        while let Some(output) = later.poll_output() {
+            if let Output::Bind(binding) = output {
+                ports.push(binding.endpoint.port);
+            }
+        }
+        assert!(ports.contains(&4100) && ports.contains(&6000), "{ports:?}");
     }
 }
