@@ -8,6 +8,8 @@ mod rss;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use serde::{Deserialize, Serialize};
+
 use crate::interface::write_name;
 
 pub use features::Feature;
@@ -50,7 +52,7 @@ pub struct DriverInfo {
 }
 
 /// Numbers of queues. A driver has either combined queues or receive and transmit queues of their own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelCounts {
     /// Receive queues alone.
     pub receive: u32,

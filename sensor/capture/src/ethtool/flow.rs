@@ -2,6 +2,8 @@
 
 use std::io;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Ethtool, Request};
 
 const GRXFH: u32 = 0x29;
@@ -28,7 +30,7 @@ const ANY_PLACE: u32 = 0xffff_ffff;
 const MAX_RULES: u32 = 1 << 16;
 
 /// A kind of flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FlowKind {
     /// TCP over IPv4.
     Tcp4,
@@ -73,7 +75,7 @@ impl FlowKind {
 }
 
 /// Which fields of a packet are hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HashFields(pub u64);
 
 impl HashFields {
@@ -90,7 +92,7 @@ impl HashFields {
 }
 
 /// A rule that puts packets with a port on a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowRule {
     /// Their kind.
     pub flow: FlowKind,
