@@ -53,7 +53,13 @@ fn check(args: &Check) -> Result<(), String> {
         let found = compare::interface(wanted, nic, &port);
         lines.extend(found.unmendable);
         lines.extend(found.steps.iter().map(|step| {
-            format!("{}: has {}, the profile says {} ({})", step.interface, step.from, step.to, step.command())
+            format!(
+                "{}: has {}, the profile says {} ({})",
+                step.interface,
+                step.from,
+                step.to,
+                step.command()
+            )
         }));
     }
     lines.extend(compare::machine(&profile, &Machine::read(root), &nodes));

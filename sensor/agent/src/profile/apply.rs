@@ -111,7 +111,9 @@ fn restore(saved: &mut Saved) -> Result<(), String> {
 fn refused(step: &Step, error: &io::Error) -> String {
     let advice = match error.kind() {
         ErrorKind::PermissionDenied => "; run as root or with CAP_NET_ADMIN",
-        ErrorKind::ResourceBusy => "; is an AF_XDP socket open on it? apply the profile before the sensor starts",
+        ErrorKind::ResourceBusy => {
+            "; is an AF_XDP socket open on it? apply the profile before the sensor starts"
+        }
         _ => "",
     };
     format!("`{}` was refused: {error}{advice}", step.command())

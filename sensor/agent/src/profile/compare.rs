@@ -93,7 +93,8 @@ fn compare_ring(wanted: &Interface, port: &Port, found: &mut Differences) {
 
 fn compare_offload(wanted: &Interface, name: &str, port: &Port, found: &mut Differences) {
     match port.feature(name) {
-        None => found.say(wanted, &format!("this kernel knows no feature {name:?}; correct its name in the profile")),
+        None => found
+            .say(wanted, &format!("this kernel knows no feature {name:?}; correct its name in the profile")),
         Some(feature) if feature.active && !feature.changeable => {
             found.say(wanted, &format!("{name} is on, the driver does not let it be switched off"));
         }
@@ -109,8 +110,11 @@ fn compare_hash(wanted: &Interface, port: &Port, found: &mut Differences) {
     match &port.rss {
         None => {
             if queues > 1 {
-                found.say(wanted, "its driver lets nobody set the hash: the two directions of a call may come \
-                                   onto different queues");
+                found.say(
+                    wanted,
+                    "its driver lets nobody set the hash: the two directions of a call may come \
+                                   onto different queues",
+                );
             }
             return;
         }
@@ -200,7 +204,8 @@ pub fn machine(profile: &HostProfile, machine: &Machine, nodes: &[(String, Optio
     for interface in &profile.interfaces {
         let node = nodes.iter().find(|(name, _)| *name == interface.name).and_then(|(_, node)| *node);
         if interface.numa_node.is_some() && interface.numa_node != node {
-            let says = |node: Option<u32>| node.map_or_else(|| "no node".to_owned(), |node| format!("node {node}"));
+            let says =
+                |node: Option<u32>| node.map_or_else(|| "no node".to_owned(), |node| format!("node {node}"));
             found.push(format!(
                 "{}: its card is on {}, the profile says {}",
                 interface.name,
@@ -238,7 +243,8 @@ mod tests {
 
     /// A card as its driver sets it up.
     fn port() -> Port {
-        let feature = |name: &str, active| Feature { name: name.into(), active, wanted: active, changeable: true };
+        let feature =
+            |name: &str, active| Feature { name: name.into(), active, wanted: active, changeable: true };
         Port {
             interface: "eth1".into(),
             driver: DriverInfo { driver: "ixgbe".into(), ..DriverInfo::default() },
@@ -294,7 +300,10 @@ mod tests {
 
     #[test]
     fn what_the_driver_cannot_do_is_said_and_not_tried() {
-        let port = Port { driver: DriverInfo { driver: "e1000".into(), ..DriverInfo::default() }, ..Port::default() };
+        let port = Port {
+            driver: DriverInfo { driver: "e1000".into(), ..DriverInfo::default() },
+            ..Port::default()
+        };
         let found = interface(&wanted(), None, &port);
         assert_eq!(found.steps, []);
         assert_eq!(found.unmendable.len(), 6, "{:#?}", found.unmendable);

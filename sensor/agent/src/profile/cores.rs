@@ -63,12 +63,15 @@ pub fn share(machine: &Machine, interfaces: &[(Wants<'_>, u32)]) -> Vec<Core> {
             let own = cores_of(machine, wants.node).find(free);
             // A core that captures another queue is better than one of another node.
             let shared = || cores_of(machine, wants.node).nth(queue as usize % all.max(1));
-            let Some(cpu) = own.or_else(shared).or(machine.cpus.first()).map(|cpu| cpu.number) else { continue };
+            let Some(cpu) = own.or_else(shared).or(machine.cpus.first()).map(|cpu| cpu.number) else {
+                continue;
+            };
             taken.push(cpu);
             work.push(Core { cpu, work: Work::Capture { interface: wants.interface.to_owned(), queue } });
         }
     }
-    let free = cores_of(machine, None).filter(|cpu| Some(cpu.number) != spared && !taken.contains(&cpu.number));
+    let free =
+        cores_of(machine, None).filter(|cpu| Some(cpu.number) != spared && !taken.contains(&cpu.number));
     let mut media: Vec<u32> = free.map(|cpu| cpu.number).collect();
     if media.is_empty() {
         media.extend(machine.cpus.last().map(|cpu| cpu.number));
@@ -100,7 +103,8 @@ mod tests {
         assert_eq!(queues_for(&machine, wants), 2);
         let work = share(&machine, &[(wants, 2)]);
         assert_eq!(captures(&work), [8, 9]);
-        let media: Vec<u32> = work.iter().filter(|core| core.work == Work::Media).map(|core| core.cpu).collect();
+        let media: Vec<u32> =
+            work.iter().filter(|core| core.work == Work::Media).map(|core| core.cpu).collect();
         assert_eq!(media, [1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15]);
     }
 

@@ -75,7 +75,7 @@ fn write(machine: &Machine, library: &Library, found: &[Found<'_>], signalling: 
         .collect();
     let interfaces = found.iter().zip(&shares).map(|(found, (_, queues))| set_up(found, *queues, signalling));
     let profile = HostProfile {
-        name: "host".into(),
+        name: if machine.host.is_empty() { "host".into() } else { machine.host.clone() },
         origin: Origin {
             basis: Basis::Measured,
             source: format!("nightjar-sensor profile detect, Linux {}", machine.kernel),
@@ -100,8 +100,9 @@ fn set_up(found: &Found<'_>, queues: u32, signalling: &[u16]) -> Interface {
     let (port, nic) = (&found.port, found.nic);
     let ring = nic.and_then(|nic| nic.rings.as_ref()).and_then(|rings| rings.figure.receive);
     let ring = port.rings.map(|rings| ring.unwrap_or(rings.receive).min(rings.most_receive));
-    let symmetric =
-        nic.and_then(|nic| nic.rss.as_ref()).is_some_and(|rss| rss.figure.symmetric == Symmetric::RepeatedKey);
+    let symmetric = nic
+        .and_then(|nic| nic.rss.as_ref())
+        .is_some_and(|rss| rss.figure.symmetric == Symmetric::RepeatedKey);
     let rules = port.rules.is_some() && nic.is_some_and(|nic| nic.rules.is_some()) && !signalling.is_empty();
     let off = nic.and_then(|nic| nic.offloads_off.as_ref()).map_or(&[][..], |off| &off.figure);
     // One that is on and fixed would be a fault that nobody can mend; the notes name it.
@@ -151,9 +152,8 @@ fn notes(machine: &Machine, library: &Library, found: &[Found<'_>]) -> Vec<Strin
         };
         notes.extend(nic.quirks.iter().map(|quirk| format!("{name}: {}", quirk.figure.what)));
         let off = nic.offloads_off.as_ref().map_or(&[][..], |off| &off.figure);
-        let fixed = |name: &&String| {
-            port.feature(name).is_some_and(|feature| feature.active && !feature.changeable)
-        };
+        let fixed =
+            |name: &&String| port.feature(name).is_some_and(|feature| feature.active && !feature.changeable);
         notes.extend(off.iter().filter(fixed).map(|feature| {
             format!("{name}: {feature} is on and should be off; the driver does not let it be switched")
         }));
@@ -172,7 +172,8 @@ mod tests {
     fn what_is_written_is_read_and_can_be_applied() {
         let library = Library::load(None).unwrap();
         let cpu = |number| Cpu { number, node: 0, core: number };
-        let machine = Machine { cpus: (0..8).map(cpu).collect(), model: "A CPU".into(), ..Machine::default() };
+        let machine =
+            Machine { cpus: (0..8).map(cpu).collect(), model: "A CPU".into(), ..Machine::default() };
         let mut port = Port { interface: "eth1".into(), ..Port::default() };
         port.driver.driver = "ixgbe".into();
         port.channels = Some(Default::default());
@@ -180,7 +181,12 @@ mod tests {
         port.rings = Some(Default::default());
         port.rings.as_mut().unwrap().most_receive = 1024;
         let nic = library.nic("ixgbe");
-        let text = write(&machine, &library, &[Found { port: port.clone(), pci: PciDevice::default(), nic }], &[5060]);
+        let text = write(
+            &machine,
+            &library,
+            &[Found { port: port.clone(), pci: PciDevice::default(), nic }],
+            &[5060],
+        );
         let profile = parse(&text).unwrap();
         let interface = &profile.interfaces[0];
         // No rules and no hash: this driver has neither.

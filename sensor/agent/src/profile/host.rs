@@ -86,7 +86,11 @@ pub fn parse(text: &str) -> Result<HostProfile, Vec<Fault>> {
 fn read_interface(mut table: Table<'_, '_>, faults: &mut Faults<'_>) -> Interface {
     let [name, driver] = ["name", "driver"].map(|key| table.text(key, faults).unwrap_or_default());
     if name.len() > 15 || name.contains(['/', ' ']) {
-        table.fault("name", "is longer than 15 bytes or holds a '/' or a space: no interface can have it", faults);
+        table.fault(
+            "name",
+            "is longer than 15 bytes or holds a '/' or a space: no interface can have it",
+            faults,
+        );
     }
     let queues = table.has("queues").then(|| table.number("queues", 1, 1..=1024, faults) as u32);
     let signalling_queue = optional_number(&mut table, "signalling_queue", faults);
@@ -98,7 +102,11 @@ fn read_interface(mut table: Table<'_, '_>, faults: &mut Faults<'_>) -> Interfac
         numa_node: optional_number(&mut table, "numa_node", faults),
         receive_ring: optional_number(&mut table, "receive_ring", faults),
         symmetric_hash: table.flag("symmetric_hash", false, faults),
-        offloads_off: if table.has("offloads_off") { table.texts("offloads_off", faults) } else { Vec::new() },
+        offloads_off: if table.has("offloads_off") {
+            table.texts("offloads_off", faults)
+        } else {
+            Vec::new()
+        },
         signalling_ports: table.ports("signalling_ports", &[], faults),
         name,
         driver,
@@ -147,7 +155,8 @@ pub fn render(profile: &HostProfile, notes: &[String]) -> String {
         writeln!(text, "# {note}").expect("a String takes any text");
     }
     let quoted = |value: &str| toml::Value::from(value).to_string();
-    let mut line = |key: &str, value: String| writeln!(text, "{key} = {value}").expect("a String takes any text");
+    let mut line =
+        |key: &str, value: String| writeln!(text, "{key} = {value}").expect("a String takes any text");
     line("name", quoted(&profile.name));
     line("basis", quoted("measured"));
     line("source", quoted(&profile.origin.source));

@@ -17,6 +17,8 @@ pub struct Machine {
     pub model: String,
     /// The kernel's release.
     pub kernel: String,
+    /// The host's name.
+    pub host: String,
 }
 
 /// One CPU, that is a hardware thread.
@@ -46,7 +48,8 @@ impl Machine {
     pub fn read(root: &Path) -> Machine {
         let cpuinfo = fs::read_to_string(root.join("proc/cpuinfo")).unwrap_or_default();
         let field = |name: &str| {
-            let line = cpuinfo.lines().find(|line| line.split(':').next().is_some_and(|key| key.trim() == name));
+            let line =
+                cpuinfo.lines().find(|line| line.split(':').next().is_some_and(|key| key.trim() == name));
             line.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim().to_owned())
         };
         Machine {
@@ -55,6 +58,7 @@ impl Machine {
             family: field("cpu family").and_then(|family| family.parse().ok()),
             model: field("model name").unwrap_or_else(|| "unknown".to_owned()),
             kernel: text(&root.join("proc/sys/kernel/osrelease")).unwrap_or_default(),
+            host: text(&root.join("proc/sys/kernel/hostname")).unwrap_or_default(),
         }
     }
 
@@ -94,7 +98,8 @@ fn read_cpus(root: &Path) -> Vec<Cpu> {
 
 /// What `/sys` says of a PCI device; nothing where there is no such device.
 pub fn pci_device(root: &Path, address: &str) -> PciDevice {
-    let is_address = !address.is_empty() && address.bytes().all(|b| b.is_ascii_hexdigit() || b":.".contains(&b));
+    let is_address =
+        !address.is_empty() && address.bytes().all(|b| b.is_ascii_hexdigit() || b":.".contains(&b));
     if !is_address {
         return PciDevice::default();
     }

@@ -169,8 +169,7 @@ pub fn parse(text: &str) -> Result<NicProfile, Vec<Fault>> {
         source_ports: table.flag("source_ports", false, faults),
         ipv6: table.flag("ipv6", false, faults),
     });
-    let offloads_off =
-        section(&mut root, "offloads", faults, |table, faults| table.texts("off", faults));
+    let offloads_off = section(&mut root, "offloads", faults, |table, faults| table.texts("off", faults));
     let rings = section(&mut root, "rings", faults, |table, faults| RingSizes {
         most: optional_number(table, "most", faults),
         receive: optional_number(table, "receive", faults),
@@ -238,8 +237,7 @@ pub(super) fn read_quirk(table: &mut Table<'_, '_>, faults: &mut Faults<'_>) -> 
 fn read_ids(table: &mut Table<'_, '_>, faults: &mut Faults<'_>) -> Vec<String> {
     let ids = table.texts("ids", faults);
     let hex = |part: &str| part.len() == 4 && part.bytes().all(|b| b"0123456789abcdef".contains(&b));
-    let is_id =
-        |id: &String| id.split_once(':').is_some_and(|(vendor, device)| hex(vendor) && hex(device));
+    let is_id = |id: &String| id.split_once(':').is_some_and(|(vendor, device)| hex(vendor) && hex(device));
     if let Some(id) = ids.iter().find(|id| !is_id(id)) {
         table.fault("ids", &format!("holds {id:?}; an id is vendor:device, like \"8086:10fb\""), faults);
     }

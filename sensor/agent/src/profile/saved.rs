@@ -26,14 +26,18 @@ impl Saved {
     /// # Errors
     /// When another process has it, or it cannot be read or made.
     pub fn open(path: &Path) -> Result<Saved, String> {
-        let cannot = |what: &str, error: &dyn std::fmt::Display| format!("cannot {what} {}: {error}", path.display());
+        let cannot =
+            |what: &str, error: &dyn std::fmt::Display| format!("cannot {what} {}: {error}", path.display());
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs::create_dir_all(folder).map_err(|error| cannot("make the folder of", &error))?;
         }
         let lock = File::create(path.with_extension("lock")).map_err(|error| cannot("lock", &error))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
-                format!("another `profile apply` has {}; stop it, which sets back what it has set", path.display())
+                format!(
+                    "another `profile apply` has {}; stop it, which sets back what it has set",
+                    path.display()
+                )
             }
             TryLockError::Error(error) => cannot("lock", &error),
         })?;
@@ -98,8 +102,11 @@ mod tests {
     fn what_was_noted_is_found_again_and_only_by_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run/profile.json");
-        let step =
-            Step { interface: "eth1".into(), from: Setting::ReceiveRing(512), to: Setting::ReceiveRing(4096) };
+        let step = Step {
+            interface: "eth1".into(),
+            from: Setting::ReceiveRing(512),
+            to: Setting::ReceiveRing(4096),
+        };
         let mut first = Saved::open(&path).unwrap();
         first.note(&step).unwrap();
         assert!(Saved::open(&path).unwrap_err().contains("another"));

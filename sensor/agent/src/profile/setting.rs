@@ -116,9 +116,9 @@ impl fmt::Display for Setting {
     /// In words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Setting::Channels(counts) if counts.combined > 0 => write!(f, "{} queues", counts.combined),
+            Setting::Channels(counts) if counts.combined > 0 => write!(f, "queues: {}", counts.combined),
             Setting::Channels(counts) => {
-                write!(f, "{} receive queues and {} transmit queues", counts.receive, counts.transmit)
+                write!(f, "receive queues: {}, transmit queues: {}", counts.receive, counts.transmit)
             }
             Setting::ReceiveRing(descriptors) => write!(f, "receive rings of {descriptors} descriptors"),
             Setting::Feature { name, on } => write!(f, "{name} {}", on_off(*on)),
@@ -131,7 +131,9 @@ impl fmt::Display for Setting {
             Setting::HashFields { flow, fields } => {
                 write!(f, "{} hashed by fields {:?}", flow.name(), fields.letters())
             }
-            Setting::HashKey(key) if is_symmetric(key) => f.write_str("a hash key that is the same for both directions"),
+            Setting::HashKey(key) if is_symmetric(key) => {
+                f.write_str("a hash key that is the same for both directions")
+            }
             Setting::HashKey(_) => f.write_str("a hash key that parts the two directions of a flow"),
             Setting::HashTable(table) => match spread(table) {
                 Some(queues) => write!(f, "hashes spread evenly over {queues} queues"),
@@ -167,7 +169,9 @@ impl Step {
                 Some(queues) => format!("ethtool -X {name} equal {queues}"),
                 None => format!("# {name}: the table as it was, which no command can write"),
             },
-            Setting::Rule(rule) => format!("ethtool -N {name} flow-type {} action {}", match_words(rule), rule.queue),
+            Setting::Rule(rule) => {
+                format!("ethtool -N {name} flow-type {} action {}", match_words(rule), rule.queue)
+            }
             Setting::NoRule(rule) => format!("# {name}: without the rule for {}", ports(rule)),
         }
     }
@@ -273,7 +277,10 @@ mod tests {
     #[test]
     fn rules_come_after_their_feature_and_go_before_it() {
         let ntuple = |on| Setting::Feature { name: "rx-ntuple-filter".into(), on };
-        let made = in_order(vec![step(Setting::NoRule(RULE), Setting::Rule(RULE)), step(ntuple(false), ntuple(true))]);
+        let made = in_order(vec![
+            step(Setting::NoRule(RULE), Setting::Rule(RULE)),
+            step(ntuple(false), ntuple(true)),
+        ]);
         assert_eq!(made[0].to, ntuple(true));
         let back = in_order(made.iter().map(Step::inverted).collect());
         assert_eq!(back[0].to, Setting::NoRule(RULE));
