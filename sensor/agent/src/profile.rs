@@ -50,6 +50,14 @@ fn check(args: &Check) -> Result<(), String> {
         };
         nodes.push((wanted.name.clone(), pci_device(root, &port.driver.bus).node));
         let nic = wanted.nic.as_deref().and_then(|name| library.nic(name));
+        if let Some(counters) = nic.and_then(|nic| nic.counters.as_ref()) {
+            for (counter, count) in counters.figure.lost(&port.statistics) {
+                println!(
+                    "note: {}: its card has lost packets since it was started: {counter} {count}",
+                    wanted.name
+                );
+            }
+        }
         let found = compare::interface(wanted, nic, &port);
         lines.extend(found.unmendable);
         lines.extend(found.steps.iter().map(|step| {

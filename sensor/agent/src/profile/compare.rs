@@ -258,6 +258,7 @@ mod tests {
             rss: Some(Rss { key: vec![1, 2, 3, 4], table: even_table(8, 4) }),
             hash_fields: BTreeMap::from([(FlowKind::Udp4, HashFields::ADDRESSES)]),
             rules: Some(Vec::new()),
+            statistics: Vec::new(),
         }
     }
 

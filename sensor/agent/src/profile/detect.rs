@@ -91,8 +91,9 @@ fn write(machine: &Machine, library: &Library, found: &[Found<'_>], signalling: 
 /// The most queues that can be captured.
 fn most_queues(found: &Found<'_>) -> u32 {
     let most = found.port.most_queues();
-    let half = found.nic.and_then(|nic| nic.queues.as_ref()).is_some_and(|queues| queues.figure.half_for_xdp);
-    if half { (most / 2).max(1) } else { most }
+    let Some(queues) = found.nic.and_then(|nic| nic.queues.as_ref()) else { return most };
+    let most = most.min(queues.figure.most.unwrap_or(most));
+    if queues.figure.half_for_xdp { (most / 2).max(1) } else { most }
 }
 
 /// What an interface should be set to.
@@ -150,6 +151,15 @@ fn notes(machine: &Machine, library: &Library, found: &[Found<'_>]) -> Vec<Strin
             notes.push(format!("{name}: there is no profile for the driver {}", port.driver.driver));
             continue;
         };
+        if let Some(xdp) = &nic.xdp {
+            let since = |kernel: &Option<String>| {
+                kernel
+                    .as_ref()
+                    .map_or_else(|| "not known".to_owned(), |kernel| format!("since Linux {kernel}"))
+            };
+            let (native, zero_copy) = (since(&xdp.figure.native_since), since(&xdp.figure.zero_copy_since));
+            notes.push(format!("{name}: native XDP {native}, zero-copy AF_XDP {zero_copy}"));
+        }
         notes.extend(nic.quirks.iter().map(|quirk| format!("{name}: {}", quirk.figure.what)));
         let off = nic.offloads_off.as_ref().map_or(&[][..], |off| &off.figure);
         let fixed =

@@ -121,10 +121,26 @@ pub struct RingSizes {
 /// Which counters say that packets were lost. `*` stands for any digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LossCounters {
-    /// Lost before XDP saw them.
+    /// Packets lost before XDP saw them, each counted in one of them only.
     pub loss: Vec<String>,
-    /// Count again what another counts: they explain, and are no terms of the ledger.
-    pub repeats: Vec<String>,
+    /// What explains a loss but counts events, or counts again what another counts: no terms of the ledger.
+    pub explain: Vec<String>,
+}
+
+impl LossCounters {
+    /// The counters that mean loss and are not 0, of those that a driver gave.
+    pub fn lost<'a>(&self, statistics: &'a [(String, u64)]) -> Vec<&'a (String, u64)> {
+        let means_loss = |name: &str| self.loss.iter().any(|pattern| matches(pattern, name));
+        statistics.iter().filter(|(name, count)| *count > 0 && means_loss(name)).collect()
+    }
+}
+
+/// Whether a counter's name is as a pattern, in which `*` stands for one or more digits.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((before, after)) = pattern.split_once('*') else { return pattern == name };
+    let Some(rest) = name.strip_prefix(before) else { return false };
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    digits > 0 && matches(after, &rest[digits..])
 }
 
 /// Something to know about a card.
@@ -146,7 +162,7 @@ pub fn parse(text: &str) -> Result<NicProfile, Vec<Fault>> {
     let mut root = Table::root(&document);
     let [name, title, driver] =
         ["name", "title", "driver"].map(|key| root.text(key, faults).unwrap_or_default());
-    let pci = section(&mut root, "pci", faults, |table, faults| read_ids(table, faults));
+    let pci = section(&mut root, "pci", faults, read_ids);
     let queues = section(&mut root, "queues", faults, |table, faults| Queues {
         most: optional_number(table, "most", faults),
         half_for_xdp: table.flag("half_for_xdp", false, faults),
@@ -176,7 +192,7 @@ pub fn parse(text: &str) -> Result<NicProfile, Vec<Fault>> {
     });
     let counters = section(&mut root, "counters", faults, |table, faults| LossCounters {
         loss: optional_texts(table, "loss", faults),
-        repeats: optional_texts(table, "repeats", faults),
+        explain: optional_texts(table, "explain", faults),
     });
     let quirks = root.tables("quirk", faults);
     let quirks = quirks.into_iter().map(|table| sourced(table, faults, read_quirk)).collect();
@@ -270,6 +286,16 @@ fn version(table: &mut Table<'_, '_>, key: &'static str, faults: &mut Faults<'_>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_counter_of_each_queue_is_found_by_one_pattern() {
+        let counters = LossCounters { loss: vec!["queue_*_lost".into(), "gone".into()], explain: Vec::new() };
+        let names = ["queue_0_lost", "queue_12_lost", "queue__lost", "queue_1_lost_bytes", "gone", "lost"];
+        let statistics: Vec<_> = names.iter().map(|name| ((*name).to_owned(), 1)).collect();
+        let lost: Vec<&str> = counters.lost(&statistics).into_iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(lost, ["queue_0_lost", "queue_12_lost", "gone"]);
+        assert!(counters.lost(&[("gone".into(), 0)]).is_empty());
+    }
 
     #[test]
     fn every_fault_of_a_profile_has_its_line() {

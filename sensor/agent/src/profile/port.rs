@@ -28,6 +28,8 @@ pub struct Port {
     pub hash_fields: BTreeMap<FlowKind, HashFields>,
     /// Rules, by their places; `None` where the driver takes none.
     pub rules: Option<Vec<(u32, Option<FlowRule>)>>,
+    /// The driver's counters.
+    pub statistics: Vec<(String, u64)>,
 }
 
 impl Port {
@@ -51,6 +53,7 @@ impl Port {
             rss: ethtool.rss().ok(),
             hash_fields: FlowKind::ALL.into_iter().filter_map(fields).collect(),
             rules,
+            statistics: ethtool.statistics().unwrap_or_default(),
         })
     }
 
