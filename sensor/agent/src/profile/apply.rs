@@ -41,8 +41,8 @@ pub fn run(args: &Apply) -> Result<(), String> {
     let found = differences(&profile, &library)?;
     found.unmendable.iter().for_each(|what| eprintln!("warning: {what}"));
     if let Err(error) = make(&found.steps, &mut saved) {
-        restore(&mut saved)?;
-        return Err(format!("{error}; everything is set back"));
+        let left = restore(&mut saved).err().unwrap_or_else(|| "what was set before is set back".to_owned());
+        return Err(format!("{error}; {left}"));
     }
     eprintln!("applied: {} settings; SIGTERM or SIGINT sets them back", found.steps.len());
     wait(stopped)?;
@@ -83,7 +83,11 @@ fn differences(profile: &HostProfile, library: &Library) -> Result<Differences, 
 fn make(steps: &[Step], saved: &mut Saved) -> Result<(), String> {
     for step in steps {
         saved.note(step)?;
-        step.make().map_err(|error| refused(step, &error))?;
+        if let Err(error) = step.make() {
+            // It has changed nothing, so there is nothing of it to set back.
+            saved.keep(saved.steps().split_last().map_or_else(Vec::new, |(_, before)| before.to_vec()))?;
+            return Err(refused(step, &error));
+        }
     }
     Ok(())
 }

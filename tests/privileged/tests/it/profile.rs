@@ -168,3 +168,20 @@ fn what_is_detected_can_be_applied_and_then_nothing_differs() {
     let settings = bench.settings();
     assert_eq!(settings.2, "off", "{settings:?}: a recorder wants the tags");
 }
+
+#[test]
+fn a_refused_setting_names_the_capability_and_leaves_nothing_behind() {
+    if !is_root("a_refused_setting_names_the_capability_and_leaves_nothing_behind") {
+        return;
+    }
+    let bench = Bench::new();
+    let mut command = bench.namespace.command("setpriv");
+    command.args(["--bounding-set", "-net_admin", "--inh-caps", "-net_admin"]);
+    command.arg(program::path("nightjar-sensor")).args(["profile", "apply"]);
+    let output = command.arg(bench.profile()).arg("--state").arg(bench.state()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("CAP_NET_ADMIN") && said.contains("`ethtool -L near rx 2 tx 4`"), "{said}");
+    assert_eq!(bench.settings(), words(AS_MADE));
+    assert!(!bench.state().exists());
+}
