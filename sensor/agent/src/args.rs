@@ -20,6 +20,9 @@ pub enum Command {
     Replay(Replay),
     /// Captures live, as a configuration file says.
     Run(Run),
+    /// Writes, checks or applies what this machine and its network cards are set to.
+    #[command(subcommand)]
+    Profile(Profile),
 }
 
 /// How a replay is done.
@@ -147,4 +150,70 @@ pub struct Run {
     /// The configuration (TOML).
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+}
+
+/// What is done with a host profile.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Profile {
+    /// Writes a profile for this machine, from what the kernel says of it.
+    Detect(Detect),
+    /// Says what differs between a profile and what the kernel says; fails when something does.
+    Check(Check),
+    /// Sets queues, hashing, rules and offloads, and sets them back at SIGTERM or SIGINT.
+    Apply(Apply),
+    /// Sets back what an `apply` that was killed has left.
+    Restore(Restore),
+}
+
+/// How a profile is written.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Detect {
+    /// An interface to capture from; may be repeated (default: each that this host does not use itself).
+    #[arg(long, value_name = "NAME")]
+    pub interface: Vec<String>,
+    /// Where to write it (default: standard output).
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Ports of signalling, for the rules that put it on a queue of its own choice.
+    #[arg(long, value_name = "PORT", default_values_t = [5060, 5061])]
+    pub signalling_port: Vec<u16>,
+    /// Folder with profiles that stand before the built-in ones (DIR/nic/*.toml, DIR/cpu/*.toml).
+    #[arg(long, value_name = "DIR")]
+    pub profiles: Option<PathBuf>,
+}
+
+/// How a profile is checked.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Check {
+    /// The host profile.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Folder with profiles that stand before the built-in ones (DIR/nic/*.toml, DIR/cpu/*.toml).
+    #[arg(long, value_name = "DIR")]
+    pub profiles: Option<PathBuf>,
+}
+
+/// How a profile is applied.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Apply {
+    /// The host profile.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Prints the commands that would do the same, and changes nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Folder with profiles that stand before the built-in ones (DIR/nic/*.toml, DIR/cpu/*.toml).
+    #[arg(long, value_name = "DIR")]
+    pub profiles: Option<PathBuf>,
+    /// Where to keep what the settings were.
+    #[arg(long, value_name = "FILE", default_value = "/run/nightjar/profile.json")]
+    pub state: PathBuf,
+}
+
+/// How settings are set back.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Restore {
+    /// Where `apply` kept what the settings were.
+    #[arg(long, value_name = "FILE", default_value = "/run/nightjar/profile.json")]
+    pub state: PathBuf,
 }

@@ -1,7 +1,7 @@
 //! The configuration of a live sensor: TOML, parsed once into a checked type. Every fault is
 //! reported at once, each with its line.
 
-mod reader;
+pub(crate) mod reader;
 
 use std::fmt;
 use std::fs::File;

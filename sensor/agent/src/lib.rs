@@ -3,6 +3,7 @@
 pub mod args;
 pub mod config;
 pub mod cpu;
+pub mod profile;
 pub mod progress;
 pub mod replay;
 pub mod run;

@@ -9,6 +9,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Replay(replay) => nightjar_agent::replay::run(&replay).map_err(|error| error.to_string()),
         Command::Run(run) => nightjar_agent::run::run(&run),
+        Command::Profile(profile) => nightjar_agent::profile::run(&profile),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::RawFd;
 
 use crate::SourceError;
+use crate::ethtool::Ethtool;
 
 /// The kernel's index of interface `name` in this thread's network namespace.
 ///
@@ -89,35 +90,12 @@ fn has_address(name: &str) -> bool {
 
 /// How many receive queues an interface has, by its driver; 1 when that cannot be asked.
 pub(crate) fn receive_queues(name: &str) -> u32 {
-    // SAFETY: all-zero bytes are valid for both, and an interface's name fits with its NUL.
-    let (mut request, mut channels): (libc::ifreq, Channels) = unsafe { std::mem::zeroed() };
-    channels.command = ETHTOOL_GCHANNELS;
-    write_name(&mut request, name);
-    request.ifr_ifru.ifru_data = (&raw mut channels).cast();
-    // SAFETY: a socket of our own for the call, closed behind it.
-    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
-    // SAFETY: the request names an interface and points to a live `ethtool_channels`, which this command
-    // reads and writes.
-    let answer = unsafe { libc::ioctl(socket, libc::SIOCETHTOOL, &raw mut request) };
-    // SAFETY: opened above; closing -1 fails without harm.
-    unsafe { libc::close(socket) };
-    if answer == 0 { (channels.receive + channels.combined).max(1) } else { 1 }
+    let channels = Ethtool::open(name).and_then(|ethtool| ethtool.channels());
+    channels.map_or(1, |channels| (channels.now.receive + channels.now.combined).max(1))
 }
 
-const ETHTOOL_GCHANNELS: u32 = 0x3c;
-
-/// `struct ethtool_channels`.
-#[repr(C)]
-struct Channels {
-    command: u32,
-    max: [u32; 4],
-    receive: u32,
-    transmit: u32,
-    other: u32,
-    combined: u32,
-}
-
-fn write_name(request: &mut libc::ifreq, name: &str) {
+/// Puts an interface's name into a request; a longer one than any can have is cut.
+pub(crate) fn write_name(request: &mut libc::ifreq, name: &str) {
     let room = request.ifr_name.len() - 1;
     for (to, from) in request.ifr_name[..room].iter_mut().zip(name.as_bytes()) {
         *to = *from as libc::c_char;

@@ -4,6 +4,7 @@ mod af_packet;
 mod af_xdp;
 mod clock;
 mod error;
+pub mod ethtool;
 pub mod fakes;
 mod file;
 mod interface;

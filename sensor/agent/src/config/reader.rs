@@ -9,14 +9,14 @@ use toml::de::{DeTable, DeValue};
 use super::Fault;
 
 /// What is wrong with a document, by line.
-pub(super) struct Faults<'a> {
+pub(crate) struct Faults<'a> {
     text: &'a str,
     found: Vec<Fault>,
 }
 
 impl<'a> Faults<'a> {
     /// Parses a document; syntax faults are the first ones found.
-    pub(super) fn parse(text: &'a str) -> (Spanned<DeTable<'a>>, Faults<'a>) {
+    pub(crate) fn parse(text: &'a str) -> (Spanned<DeTable<'a>>, Faults<'a>) {
         let (document, errors) = DeTable::parse_recoverable(text);
         let mut faults = Faults { text, found: Vec::new() };
         for error in errors {
@@ -26,7 +26,7 @@ impl<'a> Faults<'a> {
     }
 
     /// All faults in order of their lines, or the value when there is none.
-    pub(super) fn into_result<T>(mut self, value: T) -> Result<T, Vec<Fault>> {
+    pub(crate) fn into_result<T>(mut self, value: T) -> Result<T, Vec<Fault>> {
         if self.found.is_empty() {
             return Ok(value);
         }
@@ -42,7 +42,7 @@ impl<'a> Faults<'a> {
 }
 
 /// One table of the document; it knows which keys were asked for.
-pub(super) struct Table<'d, 'a> {
+pub(crate) struct Table<'d, 'a> {
     /// None where the document has no such table.
     table: Option<&'d DeTable<'a>>,
     /// Its full name, for messages.
@@ -54,17 +54,17 @@ pub(super) struct Table<'d, 'a> {
 
 impl<'d, 'a> Table<'d, 'a> {
     /// The document's top level.
-    pub(super) fn root(document: &'d Spanned<DeTable<'a>>) -> Table<'d, 'a> {
+    pub(crate) fn root(document: &'d Spanned<DeTable<'a>>) -> Table<'d, 'a> {
         Table { table: Some(document.get_ref()), name: String::new(), offset: 0, known: BTreeSet::new() }
     }
 
     /// True when a key is there that need not be.
-    pub(super) fn has(&mut self, key: &'static str) -> bool {
+    pub(crate) fn has(&mut self, key: &'static str) -> bool {
         self.take(key).is_some()
     }
 
     /// A table that must be there.
-    pub(super) fn table(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Table<'d, 'a> {
+    pub(crate) fn table(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Table<'d, 'a> {
         if !self.has(key) {
             faults.add(self.offset, &format!("[{key}] is missing"));
         }
@@ -72,7 +72,7 @@ impl<'d, 'a> Table<'d, 'a> {
     }
 
     /// A table whose keys all have defaults.
-    pub(super) fn optional_table(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Table<'d, 'a> {
+    pub(crate) fn optional_table(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Table<'d, 'a> {
         let value = self.take(key);
         let table = value.and_then(|value| value.get_ref().as_table());
         if let (Some(value), None) = (value, table) {
@@ -82,8 +82,26 @@ impl<'d, 'a> Table<'d, 'a> {
         Table { table, name: key.to_owned(), offset, known: BTreeSet::new() }
     }
 
+    /// Tables of one name, each begun by `[[key]]`; none where there is none.
+    pub(crate) fn tables(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Vec<Table<'d, 'a>> {
+        let Some(value) = self.take(key) else { return Vec::new() };
+        let items = value.get_ref().as_array();
+        let tables: Option<Vec<Table<'d, 'a>>> = items.and_then(|items| {
+            let table = |item: &'d Spanned<DeValue<'a>>| {
+                let table = Some(item.get_ref().as_table()?);
+                let (name, offset) = (key.to_owned(), item.span().start);
+                Some(Table { table, name, offset, known: BTreeSet::new() })
+            };
+            items.iter().map(table).collect()
+        });
+        tables.unwrap_or_else(|| {
+            faults.add(value.span().start, &format!("{key} must be tables, each begun by [[{key}]]"));
+            Vec::new()
+        })
+    }
+
     /// A text that must be there and not be empty.
-    pub(super) fn text(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Option<String> {
+    pub(crate) fn text(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Option<String> {
         if self.table.is_some() && !self.has(key) {
             faults.add(self.offset, &format!("{} is missing", self.full_name(key)));
         }
@@ -91,7 +109,7 @@ impl<'d, 'a> Table<'d, 'a> {
     }
 
     /// A text that may be absent.
-    pub(super) fn optional_text(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Option<String> {
+    pub(crate) fn optional_text(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Option<String> {
         let value = self.take(key)?;
         match value.get_ref().as_str() {
             Some(text) if !text.is_empty() => Some(text.to_owned()),
@@ -103,7 +121,7 @@ impl<'d, 'a> Table<'d, 'a> {
     }
 
     /// A list of one or more texts.
-    pub(super) fn texts(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Vec<String> {
+    pub(crate) fn texts(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Vec<String> {
         let Some(value) = self.take(key) else {
             if self.table.is_some() {
                 faults.add(self.offset, &format!("{} is missing", self.full_name(key)));
@@ -125,7 +143,7 @@ impl<'d, 'a> Table<'d, 'a> {
     }
 
     /// A truth value.
-    pub(super) fn flag(&mut self, key: &'static str, default: bool, faults: &mut Faults<'_>) -> bool {
+    pub(crate) fn flag(&mut self, key: &'static str, default: bool, faults: &mut Faults<'_>) -> bool {
         let Some(value) = self.take(key) else { return default };
         value.get_ref().as_bool().unwrap_or_else(|| {
             faults.add(value.span().start, &format!("{} must be true or false", self.full_name(key)));
@@ -134,7 +152,7 @@ impl<'d, 'a> Table<'d, 'a> {
     }
 
     /// A whole number within a range.
-    pub(super) fn number(
+    pub(crate) fn number(
         &mut self,
         key: &'static str,
         default: u64,
@@ -154,7 +172,7 @@ impl<'d, 'a> Table<'d, 'a> {
     }
 
     /// A list of port numbers.
-    pub(super) fn ports(&mut self, key: &'static str, default: &[u16], faults: &mut Faults<'_>) -> Vec<u16> {
+    pub(crate) fn ports(&mut self, key: &'static str, default: &[u16], faults: &mut Faults<'_>) -> Vec<u16> {
         let Some(value) = self.take(key) else { return default.to_vec() };
         let port = |item: &Spanned<DeValue<'_>>| match item.get_ref() {
             DeValue::Integer(integer) => u16::from_str_radix(integer.as_str(), integer.radix()).ok(),
@@ -170,7 +188,7 @@ impl<'d, 'a> Table<'d, 'a> {
     }
 
     /// One of several names; the first is the default.
-    pub(super) fn choice<T: Copy>(
+    pub(crate) fn choice<T: Copy>(
         &mut self,
         key: &'static str,
         choices: &[(&str, T)],
@@ -187,14 +205,14 @@ impl<'d, 'a> Table<'d, 'a> {
     }
 
     /// A fault of a key's value that only the caller can see.
-    pub(super) fn fault(&self, key: &str, message: &str, faults: &mut Faults<'_>) {
+    pub(crate) fn fault(&self, key: &str, message: &str, faults: &mut Faults<'_>) {
         let offset =
             self.table.and_then(|table| table.get(key)).map_or(self.offset, |value| value.span().start);
         faults.add(offset, &format!("{} {message}", self.full_name(key)));
     }
 
     /// Reports the keys that nobody asked for.
-    pub(super) fn finish(self, faults: &mut Faults<'_>) {
+    pub(crate) fn finish(self, faults: &mut Faults<'_>) {
         for (key, _) in self.table.into_iter().flatten() {
             let name: &str = key.get_ref();
             if !self.known.contains(name) {

@@ -4,6 +4,7 @@ mod commits;
 mod full_disk;
 mod kill;
 mod live;
+mod profile;
 mod refusals;
 mod shutdown;
 mod sipp;
