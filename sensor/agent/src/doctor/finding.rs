@@ -90,6 +90,11 @@ pub enum Finding {
         /// TCP segments on port 5061.
         tls_segments: u64,
     },
+    /// Signalling by TCP, and none by UDP.
+    SignallingByTcp {
+        /// Segments on signalling ports, 5061 left out.
+        tcp_segments: u64,
+    },
     /// Signalling that cannot be read.
     EncryptedSignalling {
         /// TCP segments on port 5061.
@@ -275,6 +280,7 @@ impl Finding {
             | Finding::OneDirectionSignalling { .. }
             | Finding::SignallingWithoutMedia { .. }
             | Finding::MediaWithoutSignalling { .. }
+            | Finding::SignallingByTcp { .. }
             | Finding::EncryptedSignalling { .. }
             | Finding::EncryptedMedia { .. }
             | Finding::UndecodableCodecs { .. }

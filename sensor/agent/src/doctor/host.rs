@@ -96,7 +96,8 @@ impl HostCounts {
 fn interface(name: &str) -> Interface {
     let folder = Path::new("/sys/class/net").join(name);
     let text = |file: &str| fs::read_to_string(folder.join(file)).ok();
-    let count = |file: &str| text(&format!("statistics/{file}")).and_then(|text| text.trim().parse::<u64>().ok());
+    let count =
+        |file: &str| text(&format!("statistics/{file}")).and_then(|text| text.trim().parse::<u64>().ok());
     let sum = |files: &[&str]| files.iter().filter_map(|file| count(file)).sum::<u64>();
     Interface {
         name: name.to_owned(),

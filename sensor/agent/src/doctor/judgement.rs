@@ -86,6 +86,9 @@ fn signalling_findings(seen: &Collector, expected: &Expectation, found: &mut Vec
         found.push(Finding::OneDirectionSignalling { requests, responses });
     }
     found.extend(calls_without_media(seen));
+    if signalling.messages == 0 && signalling.tcp_segments > 0 {
+        found.push(Finding::SignallingByTcp { tcp_segments: signalling.tcp_segments });
+    }
     if signalling.tls_segments > 0 || signalling.via_tls > 0 {
         let (tls_segments, via_tls) = (signalling.tls_segments, signalling.via_tls);
         found.push(Finding::EncryptedSignalling { tls_segments, via_tls, messages: signalling.messages });

@@ -39,21 +39,36 @@ fn directions(seen: &Collector, found: &mut Vec<Finding>) {
     // By hosts, not by ports: media may leave from other ports than they arrive at.
     let hosts: BTreeSet<(IpAddr, IpAddr)> =
         seen.media.believed().map(|(key, _)| (key.src, key.dst)).collect();
+    let unanswered = unanswered(seen);
     let meant = |key: &FlowKey| {
-        [(key.src, key.src_port), (key.dst, key.dst_port)]
-            .iter()
-            .any(|(addr, port)| described(seen, *addr, *port).is_some_and(|described| described.one_way))
+        [SocketAddr::new(key.src, key.src_port), SocketAddr::new(key.dst, key.dst_port)].iter().any(
+            |socket| {
+                let described = seen.signalling.sockets.get(socket);
+                described.is_some_and(|described| described.one_way) || unanswered.contains(socket)
+            },
+        )
     };
-    let answerable = seen.media.believed().filter(|(key, flow)| flow.is_answerable() && !meant(key));
+    let answerable = seen.media.believed().filter(|(_, flow)| flow.is_answerable());
     let (both, alone): (Vec<_>, Vec<_>) =
         answerable.partition(|(key, _)| hosts.contains(&(key.dst, key.src)));
-    let (both, one_way) = (both.len() as u64, alone.len() as u64);
-    if one_way > 0 && one_way >= both {
+    let both = both.len() as u64;
+    let one_way = alone.iter().filter(|(key, _)| !meant(key)).count() as u64;
+    // A fault of the mirror is no exception; music and announcements from elsewhere are.
+    if one_way > both {
         found.push(Finding::OneDirectionMedia { one_way, flows: both + one_way });
     }
     if both > 0 {
         found.push(Finding::BothDirections { flows: both });
     }
+}
+
+/// Sockets of calls that nobody has answered: they hear announcements and say nothing.
+fn unanswered(seen: &Collector) -> BTreeSet<SocketAddr> {
+    let sockets = |answered: bool| {
+        let calls = seen.signalling.calls.values().filter(move |call| call.answered.is_some() == answered);
+        calls.flat_map(|call| call.sockets.iter().copied()).collect::<BTreeSet<SocketAddr>>()
+    };
+    &sockets(false) - &sockets(true)
 }
 
 /// Media, and no readable signalling at all. With some, media may be of calls that began before.

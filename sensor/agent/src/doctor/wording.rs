@@ -49,6 +49,9 @@ fn what(finding: &Finding) -> String {
                 "{flows} media flows, but no SIP over UDP; on signalling ports there are {tcp_segments} TCP segments, on the TLS port {tls_segments}. (If no call began or ended meanwhile that may be chance: listen longer with --seconds.)"
             )
         }
+        Finding::SignallingByTcp { tcp_segments } => format!(
+            "Signalling comes by TCP ({tcp_segments} segments on signalling ports), and none by UDP. The sensor reads SIP over UDP."
+        ),
         Finding::EncryptedSignalling { tls_segments, via_tls, messages } => format!(
             "Signalling is encrypted: {tls_segments} segments of SIP over TLS (port 5061); {via_tls} of {messages} readable messages came by TLS or a secure WebSocket on another part of their way."
         ),
@@ -182,6 +185,10 @@ fn advice(finding: &Finding) -> (&'static str, &'static str) {
         Finding::MediaWithoutSignalling { tls_segments: 0, .. } => (
             "Mirror also the call server's or SBC's port that signalling uses; if it is SIP over TCP, let the call server use UDP.",
             "the switch: sources of the mirror session; the call server: transport",
+        ),
+        Finding::SignallingByTcp { .. } => (
+            "Let the part of the way that is mirrored use SIP over UDP.",
+            "the call server or SBC: transport of the trunk or of the phones",
         ),
         Finding::EncryptedSignalling { .. } | Finding::MediaWithoutSignalling { .. } => (
             "Let the part of the way that is mirrored use SIP without TLS (between SBC and call server, for one), or mirror a part that does.",
