@@ -10,7 +10,7 @@ use super::collector::Collector;
 use super::finding::{CodecPackets, Finding};
 use super::host::HostChanges;
 use super::media::{Flow, Queue};
-use super::signalling::Described;
+use super::signalling::{Call, Described};
 
 /// Fewer flows than this on one queue may be chance.
 const FLOWS: u64 = 8;
@@ -62,13 +62,15 @@ fn directions(seen: &Collector, found: &mut Vec<Finding>) {
     }
 }
 
-/// Sockets of calls that nobody has answered: they hear announcements and say nothing.
+/// Sockets of calls that nobody has answered, as far as both sides of their signalling are here: they
+/// hear announcements and say nothing.
 fn unanswered(seen: &Collector) -> BTreeSet<SocketAddr> {
-    let sockets = |answered: bool| {
-        let calls = seen.signalling.calls.values().filter(move |call| call.answered.is_some() == answered);
-        calls.flat_map(|call| call.sockets.iter().copied()).collect::<BTreeSet<SocketAddr>>()
+    let sockets = |calls: &mut dyn Iterator<Item = &Call>| -> BTreeSet<SocketAddr> {
+        calls.flat_map(|call| call.sockets.iter().copied()).collect()
     };
-    &sockets(false) - &sockets(true)
+    let waits = |call: &&Call| call.answered.is_none() && call.asked_and_told == (true, true);
+    let calls = || seen.signalling.calls.values();
+    &sockets(&mut calls().filter(waits)) - &sockets(&mut calls().filter(|call| !waits(call)))
 }
 
 /// Media, and no readable signalling at all. With some, media may be of calls that began before.

@@ -25,6 +25,8 @@ pub struct Call {
     pub ended: Option<Nanos>,
     /// Where its descriptions want audio.
     pub sockets: Vec<SocketAddr>,
+    /// A request of it was seen, and a response.
+    pub asked_and_told: (bool, bool),
     /// Its last description wants SRTP.
     pub encrypted: bool,
 }
@@ -114,6 +116,10 @@ impl Signalling {
             return;
         }
         let call = self.calls.entry(key).or_default();
+        match message.status() {
+            Some(_) => call.asked_and_told.1 = true,
+            None => call.asked_and_told.0 = true,
+        }
         if message.is_of_invite() && message.status().is_some_and(|status| status / 100 == 2) {
             call.answered.get_or_insert(at);
         }

@@ -127,8 +127,9 @@ fn a_switch_that_keeps_frames_back_is_told_by_what_it_lets_through() {
     let found = Scene::with_macs(&silent, vec![Some(OWN)]).judged();
     assert_eq!(faults(&found), ["own_frames_only"]);
     assert!(found.contains(&Finding::OwnFramesOnly { own: 3, to_groups: 12 }));
-    let others: Vec<_> =
-        (0..20).map(|n| datagram(n, ([10, 0, 0, 1], 999), ([10, 0, 0, 2], 53), b"no telephony")).collect();
+    let others: Vec<_> = (0..20)
+        .map(|n| datagram(1_000 + n, ([10, 0, 0, 1], 999), ([10, 0, 0, 2], 53), b"no telephony"))
+        .collect();
     let found = Scene::with_macs(&[silent, others].concat(), vec![Some(OWN)]).judged();
     assert_eq!(faults(&found), ["no_telephony"]);
 }
