@@ -352,6 +352,17 @@ mod tests {
     }
 
     #[test]
+    fn phones_are_networks_and_each_fault_names_its_text() {
+        let phones = |list: &str| parse(&format!("{SMALLEST}phones = {list}\n"));
+        let config = phones("[\"10.1.0.0/16\", \"2001:db8::7\"]").unwrap();
+        assert!(config.phones[0].contains("10.1.9.9".parse().unwrap()) && config.phones.len() == 2);
+        assert!(parse(SMALLEST).unwrap().phones.is_empty());
+        let faults = phones("[\"10.1.0.0/16\", \"10.2\", \"::/200\"]").unwrap_err();
+        assert!(faults.iter().all(|fault| fault.line == 5) && faults.len() == 2, "{faults:?}");
+        assert!(faults[0].message.contains("\"10.2\""), "{faults:?}");
+    }
+
+    #[test]
     fn syntax_faults_have_lines_too() {
         let faults = parse("name = \"s1\"\ndata_dir = \n[capture\n").unwrap_err();
         assert!(faults.iter().any(|fault| fault.line == 2), "{faults:?}");

@@ -25,7 +25,7 @@ use nightjar_capture::CaptureFiles;
 
 use crate::args::Doctor;
 use crate::config::{Config, Input};
-pub use finding::{CodecPackets, CutBy, Finding, Severity};
+pub use finding::{Addresses, CodecPackets, CutBy, Finding, Link, Severity};
 use host::HostChanges;
 use judgement::{Expectation, judge};
 pub use report::Report;
@@ -72,7 +72,11 @@ pub fn examine(args: &Doctor) -> Result<Report, String> {
     let expected = |sources| Expectation { sources, signalling_ports: ports.clone(), phones };
     if !args.files.is_empty() {
         let source = CaptureFiles::open(&args.files).map_err(|error| error.to_string())?;
-        let (seen, names) = listen::read(source, &ports)?;
+        let (seen, names, errors) = listen::read(source, &ports);
+        if seen.frames.total() == 0 && !errors.is_empty() {
+            return Err(errors.join("\n"));
+        }
+        errors.iter().for_each(|error| eprintln!("warning: {error}"));
         let names = if names.is_empty() { vec!["the capture".to_owned()] } else { names };
         let expected = expected(names);
         return Ok(Report::new(&seen, judge(&seen, &HostChanges::default(), &expected), expected.sources));

@@ -19,8 +19,7 @@ use super::tunnels::Tunnels;
 /// IP's number of UDP.
 const UDP: u8 = 17;
 
-/// Everything that was seen.
-#[derive(Debug)]
+/// Everything that was seen. No `Debug`: it holds addresses.
 pub struct Collector {
     /// The frames by themselves.
     pub frames: Frames,

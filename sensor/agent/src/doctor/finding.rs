@@ -1,5 +1,6 @@
 //! What the doctor finds, each with the counts that show it. What to do about it is in `wording`.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -37,6 +38,32 @@ pub enum CutBy {
     Mirror,
 }
 
+/// Whether an interface can receive at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Link {
+    /// It has a link.
+    Up,
+    /// It is up and has no link.
+    None,
+    /// It is switched off on this host.
+    Down,
+    /// That cannot be asked: a capture file's.
+    #[default]
+    Unknown,
+}
+
+/// Addresses that have to be acted on. A report shows them, a log does not.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Addresses(pub Vec<IpAddr>);
+
+impl fmt::Debug for Addresses {
+    /// Redacted.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Addresses({})", self.0.len())
+    }
+}
+
 /// A finding. Addresses stand only where they have to be acted on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "finding", rename_all = "snake_case")]
@@ -45,8 +72,8 @@ pub enum Finding {
     NoPackets {
         /// Which.
         interface: String,
-        /// Whether it has a link, where that can be asked.
-        link: Option<bool>,
+        /// Whether it could have.
+        link: Link,
     },
     /// Nothing but frames of the interface itself, or to all.
     OwnFramesOnly {
@@ -232,7 +259,7 @@ pub enum Finding {
         /// How many.
         phones: u64,
         /// The first of them.
-        first: Vec<IpAddr>,
+        first: Addresses,
     },
     /// SIP on ports that the configuration does not know.
     UnconfiguredPorts {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nightjar_capture::ClockPair;
 
+use super::finding::Link;
 use super::frames::Mac;
 
 /// An interface as the kernel shows it.
@@ -14,8 +15,8 @@ pub struct Interface {
     pub name: String,
     /// Its own address.
     pub mac: Option<Mac>,
-    /// Whether there is a link; `None` when it cannot be asked, as of one that is down.
-    pub link: Option<bool>,
+    /// Whether it can receive at all.
+    pub link: Link,
     /// Receive queues.
     pub queues: u16,
     /// Frames that the NIC had no buffer or no room for.
@@ -102,7 +103,13 @@ fn interface(name: &str) -> Interface {
     Interface {
         name: name.to_owned(),
         mac: text("address").and_then(|text| mac(text.trim())),
-        link: text("carrier").map(|text| text.trim() == "1"),
+        // Of an interface that is down the carrier cannot be read.
+        link: match text("carrier").as_deref().map(str::trim) {
+            Some("1") => Link::Up,
+            Some(_) => Link::None,
+            None if folder.exists() => Link::Down,
+            None => Link::Unknown,
+        },
         queues: receive_queues(folder.join("queues")),
         // rx_dropped is left out: what no protocol wanted is in it too.
         missed: sum(&["rx_missed_errors", "rx_fifo_errors", "rx_over_errors"]),

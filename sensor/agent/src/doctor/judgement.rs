@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use nightjar_wire::Nanos;
 
 use super::collector::Collector;
-use super::finding::{CutBy, Finding};
+use super::finding::{Addresses, CutBy, Finding, Link};
 use super::host::HostChanges;
 use super::{media_findings, signalling};
 use crate::config::IpNetwork;
@@ -57,7 +57,7 @@ pub fn judge(seen: &Collector, host: &HostChanges, expected: &Expectation) -> Ve
 fn silent_sources(seen: &Collector, host: &HostChanges, expected: &Expectation, found: &mut Vec<Finding>) {
     for (number, name) in expected.sources.iter().enumerate() {
         if seen.frames.by_interface.get(number).is_none_or(|frames| *frames == 0) {
-            let link = host.interfaces.get(number).and_then(|interface| interface.link);
+            let link = host.interfaces.get(number).map_or(Link::Unknown, |interface| interface.link);
             found.push(Finding::NoPackets { interface: name.clone(), link });
         }
     }
@@ -204,6 +204,6 @@ fn unconfigured_phones(seen: &Collector, phones: &[IpNetwork]) -> Option<Finding
     let count = strangers.len() as u64;
     (count > 0).then(|| Finding::UnconfiguredPhones {
         phones: count,
-        first: strangers.into_iter().take(NAMED).collect(),
+        first: Addresses(strangers.into_iter().take(NAMED).collect()),
     })
 }

@@ -21,20 +21,19 @@ pub struct Heard {
     pub host: HostChanges,
 }
 
-/// Reads a source to its end; also the names of its interfaces.
-///
-/// # Errors
-/// The source's own message.
-pub fn read(mut source: impl PacketSource, ports: &[u16]) -> Result<(Collector, Vec<String>), String> {
+/// Reads a source to its end; also the names of its interfaces, and what was wrong on the way (a file that
+/// breaks off).
+pub fn read(mut source: impl PacketSource, ports: &[u16]) -> (Collector, Vec<String>, Vec<String>) {
+    let mut errors = Vec::new();
     let mut seen = Collector::new(Vec::new(), ports);
     loop {
-        let received = source.receive(&mut |frame| seen.see(&frame, None));
-        match received.map_err(|error| error.to_string())? {
-            Received::End => break,
-            Received::Frames(_) | Received::Idle(_) => {}
+        match source.receive(&mut |frame| seen.see(&frame, None)) {
+            Ok(Received::End) => break,
+            Ok(Received::Frames(_) | Received::Idle(_)) => {}
+            Err(error) => errors.push(error.to_string()),
         }
     }
-    Ok((seen, source.interfaces().to_vec()))
+    (seen, source.interfaces().to_vec(), errors)
 }
 
 /// Listens on interfaces.
@@ -46,6 +45,8 @@ pub fn listen(names: &[String], promiscuous: bool, seconds: u64, ports: &[u16]) 
     let clock = CaptureClock::start();
     let queues: Vec<u16> = before.interfaces.iter().map(|interface| interface.queues).collect();
     let (mut source, places) = open(names, promiscuous, &queues, clock).map_err(|error| error.to_string())?;
+    // People wait; who reads JSON has standard output to itself.
+    eprintln!("listening on {} for {seconds} s", names.join(", "));
     let macs = before.interfaces.iter().map(|interface| interface.mac).collect();
     let mut seen = Collector::new(macs, ports);
     let until = clock.now() + Nanos::from_secs(seconds);

@@ -16,8 +16,8 @@ const MAX_SOCKETS_OF_CALL: usize = 8;
 /// Ports that are told apart.
 const MAX_PORTS: usize = 64;
 
-/// A call, by its Call-ID.
-#[derive(Debug, Default)]
+/// A call, by its Call-ID. No `Debug`: it holds addresses.
+#[derive(Default)]
 pub struct Call {
     /// When an INVITE of it was accepted first.
     pub answered: Option<Nanos>,
@@ -42,8 +42,8 @@ pub struct Described {
     pub one_way: bool,
 }
 
-/// Signalling seen.
-#[derive(Debug, Default)]
+/// Signalling seen. No `Debug`: it holds addresses.
+#[derive(Default)]
 pub struct Signalling {
     /// SIP messages that can be read.
     pub messages: u64,

@@ -6,7 +6,11 @@ mod scene;
 
 use std::net::IpAddr;
 
-use super::finding::Finding;
+use nightjar_capture::RawFrame;
+use nightjar_wire::{LinkType, Nanos};
+use proptest::prelude::*;
+
+use super::finding::{Addresses, Finding, Link};
 use super::host::{Core, HostChanges, Interface};
 use super::judgement::{Expectation, judge};
 use super::wording::words;
@@ -81,7 +85,7 @@ fn phones_outside_the_configured_networks_are_named_and_no_others() {
     assert_eq!(faults(&scene.judged()), Vec::<&str>::new());
     scene.expected.phones.truncate(1);
     let stranger: IpAddr = "198.19.0.1".parse().unwrap();
-    let expected = Finding::UnconfiguredPhones { phones: 1, first: vec![stranger] };
+    let expected = Finding::UnconfiguredPhones { phones: 1, first: Addresses(vec![stranger]) };
     assert!(scene.judged().contains(&expected), "{:?}", scene.judged());
 }
 
@@ -122,9 +126,9 @@ fn an_interface_without_frames_is_told_beside_one_with_some() {
     let mut scene = Scene::of(&scenario("answered"));
     scene.expected.sources.push("eth1".into());
     let mut host = HostChanges { interfaces: vec![Interface::default(); 2], ..HostChanges::default() };
-    host.interfaces[1].link = Some(false);
+    host.interfaces[1].link = Link::None;
     let found = judge(&scene.seen, &host, &scene.expected);
-    assert_eq!(found[0], Finding::NoPackets { interface: "eth1".into(), link: Some(false) });
+    assert_eq!(found[0], Finding::NoPackets { interface: "eth1".into(), link: Link::None });
     assert!(words(&found[0]).change.contains("cable"), "{:?}", words(&found[0]));
 }
 
@@ -143,5 +147,39 @@ fn what_must_be_changed_says_what_and_where() {
         assert!(!words.what.is_empty(), "{finding:?}");
         let act = finding.severity() < super::Severity::Note;
         assert_eq!((act, act), (!words.change.is_empty(), !words.place.is_empty()), "{finding:?}");
+    }
+}
+
+/// Frames that reach far into the collector, to be damaged: a call as it is and in each tunnel.
+fn frames_to_damage() -> Vec<Vec<u8>> {
+    let call = scene::frames(&scenario("answered"));
+    let plain = call.iter().step_by(40).map(|frame| frame.bytes.clone());
+    let tunnels = mirror_faults::in_each_tunnel(&call[..3]);
+    plain.chain(tunnels.into_iter().map(|frame| frame.bytes)).collect()
+}
+
+proptest! {
+    #[test]
+    fn no_frame_makes_it_panic(
+        which in 0usize..1_000,
+        len in 0usize..2_000,
+        changes in proptest::collection::vec((0usize..120, any::<u8>()), 0..8),
+        at in any::<u64>(),
+        link in 0usize..4,
+    ) {
+        let frames = frames_to_damage();
+        let mut bytes = frames[which % frames.len()].clone();
+        bytes.truncate(len);
+        for (place, byte) in changes {
+            if let Some(slot) = bytes.get_mut(place) {
+                *slot = byte;
+            }
+        }
+        let link = [LinkType::Ethernet, LinkType::RawIp, LinkType::LinuxSll, LinkType::Null][link];
+        let mut scene = Scene::of(&scenario("cancelled"));
+        let frame = RawFrame { at: Nanos(at), link, interface: 3, bytes: &bytes, original_len: 60 };
+        scene.seen.see(&frame, Some(1));
+        scene.seen.see(&frame, None);
+        prop_assert!(!scene.judged().is_empty());
     }
 }

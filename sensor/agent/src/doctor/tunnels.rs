@@ -16,8 +16,8 @@ const GRE: u8 = 47;
 /// Sessions that are told apart at most.
 const MAX_SESSIONS: usize = 1_024;
 
-/// What was seen of one kind of tunnel.
-#[derive(Debug, Default)]
+/// What was seen of one kind of tunnel. No `Debug`: it holds addresses.
+#[derive(Default)]
 pub struct Tunnel {
     /// Frames.
     pub frames: u64,
@@ -35,7 +35,7 @@ impl Tunnel {
 }
 
 /// The tunnels seen.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Tunnels {
     /// GRE, ERSPAN included.
     pub gre: Tunnel,

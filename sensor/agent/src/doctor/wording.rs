@@ -1,6 +1,6 @@
 //! Findings in plain words: what was seen, what to change, and where.
 
-use super::finding::{CodecPackets, CutBy, Finding};
+use super::finding::{CodecPackets, CutBy, Finding, Link};
 
 /// A finding as an operator reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +23,10 @@ fn what(finding: &Finding) -> String {
     match finding {
         Finding::NoPackets { interface, link } => {
             let link = match link {
-                Some(true) => ": it has a link, but nothing is sent to it",
-                Some(false) => ": it has no link",
-                None => "",
+                Link::Up => ": it has a link, but nothing is sent to it",
+                Link::None => ": it has no link",
+                Link::Down => ": it is switched off on this host",
+                Link::Unknown => "",
             };
             format!("No packets came by {interface}{link}.")
         }
@@ -118,7 +119,7 @@ fn what_of_host(finding: &Finding) -> String {
 fn what_else(finding: &Finding) -> String {
     match finding {
         Finding::UnconfiguredPhones { phones, first } => {
-            let first: Vec<String> = first.iter().map(ToString::to_string).collect();
+            let first: Vec<String> = first.0.iter().map(ToString::to_string).collect();
             let more = if *phones as usize > first.len() { ", …" } else { "" };
             format!("{phones} hosts take part in calls and are not configured: {}{more}.", first.join(", "))
         }
@@ -158,12 +159,16 @@ fn list(codecs: &[CodecPackets]) -> String {
 /// What to change, and where.
 fn advice(finding: &Finding) -> (&'static str, &'static str) {
     match finding {
-        Finding::NoPackets { link: Some(false), .. } => (
+        Finding::NoPackets { link: Link::None, .. } => (
             "Plug the cable in, fit the right transceiver, and enable the switch port.",
             "cable and the switch's port",
         ),
+        Finding::NoPackets { link: Link::Down, .. } => (
+            "Switch the interface on (ip link set X up), also for the next start.",
+            "this host: network configuration",
+        ),
         Finding::NoPackets { .. } => (
-            "Check that the interface is up (ip link set X up), that the mirror session is active and that its destination is the port that this interface is plugged into.",
+            "Check that the mirror session is active and that its destination is the port that this interface is plugged into.",
             "the switch: mirror (SPAN) session",
         ),
         Finding::OwnFramesOnly { .. } => (

@@ -147,18 +147,33 @@ fn wrapped(frames: &[MemoryFrame], protocol: u8, headers: &[u8]) -> Vec<MemoryFr
     frames.iter().map(wrap).collect()
 }
 
+/// GRE's header in each form that is seen through.
+fn gre_headers() -> [(&'static str, Vec<u8>); 4] {
+    [
+        ("transparent Ethernet", vec![0, 0, 0x65, 0x58]),
+        ("ERSPAN I", vec![0, 0, 0x88, 0xbe]),
+        ("ERSPAN II", [&[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1][..], &[0x10; 8]].concat()),
+        ("ERSPAN III", [&[0x10, 0, 0x22, 0xeb, 0, 0, 0, 1][..], &[0x20; 12]].concat()),
+    ]
+}
+
+fn in_vxlan(frame: &MemoryFrame) -> MemoryFrame {
+    let payload = [&[8, 0, 0, 0, 0, 0, 9, 0][..], &frame.bytes].concat();
+    MemoryFrame { at: frame.at, ..datagram(0, ([192, 0, 2, 1], 50_000), ([192, 0, 2, 2], 4789), &payload) }
+}
+
+/// These frames in every kind of tunnel.
+pub(super) fn in_each_tunnel(frames: &[MemoryFrame]) -> Vec<MemoryFrame> {
+    let gre = gre_headers().into_iter().flat_map(|(_, header)| wrapped(frames, 47, &header));
+    gre.chain(frames.iter().map(in_vxlan)).collect()
+}
+
 #[test]
 fn tunnels_are_seen_through_and_told() {
     let all = frames(&scenario("answered"));
     let count = all.len() as u64;
     let gre = Finding::GreTunnel { sessions: 1, frames: count };
-    let headers: [(&str, Vec<u8>); 4] = [
-        ("transparent Ethernet", vec![0, 0, 0x65, 0x58]),
-        ("ERSPAN I", vec![0, 0, 0x88, 0xbe]),
-        ("ERSPAN II", [&[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1][..], &[0x10; 8]].concat()),
-        ("ERSPAN III", [&[0x10, 0, 0x22, 0xeb, 0, 0, 0, 1][..], &[0x20; 12]].concat()),
-    ];
-    for (name, header) in headers {
+    for (name, header) in gre_headers() {
         let found = Scene::with_macs(&wrapped(&all, 47, &header), vec![Some(OWN)]).judged();
         assert_eq!(faults(&found), ["gre_tunnel"], "{name}");
         assert!(
@@ -166,14 +181,7 @@ fn tunnels_are_seen_through_and_told() {
             "{name}: {found:?}"
         );
     }
-    let vxlan = |frame: &MemoryFrame| {
-        let payload = [&[8, 0, 0, 0, 0, 0, 9, 0][..], &frame.bytes].concat();
-        MemoryFrame {
-            at: frame.at,
-            ..datagram(0, ([192, 0, 2, 1], 50_000), ([192, 0, 2, 2], 4789), &payload)
-        }
-    };
-    let found = Scene::of_frames(&all.iter().map(vxlan).collect::<Vec<_>>()).judged();
+    let found = Scene::of_frames(&all.iter().map(in_vxlan).collect::<Vec<_>>()).judged();
     assert_eq!(faults(&found), ["vxlan_tunnel"]);
     assert!(found.contains(&Finding::VxlanTunnel { sessions: 1, frames: count }), "{found:?}");
 }
