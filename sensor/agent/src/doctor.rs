@@ -72,14 +72,14 @@ pub fn examine(args: &Doctor) -> Result<Report, String> {
     let expected = |sources| Expectation { sources, signalling_ports: ports.clone(), phones };
     if !args.files.is_empty() {
         let source = CaptureFiles::open(&args.files).map_err(|error| error.to_string())?;
-        let (seen, names, errors) = listen::read(source, &ports);
+        let (seen, errors) = listen::read(source, &ports);
         if seen.frames.total() == 0 && !errors.is_empty() {
             return Err(errors.join("\n"));
         }
         errors.iter().for_each(|error| eprintln!("warning: {error}"));
-        let names = if names.is_empty() { vec!["the capture".to_owned()] } else { names };
-        let expected = expected(names);
-        return Ok(Report::new(&seen, judge(&seen, &HostChanges::default(), &expected), expected.sources));
+        let names: Vec<String> = args.files.iter().map(|path| path.display().to_string()).collect();
+        let expected = expected(vec![names.join(", ")]);
+        return Ok(Report::new(&seen, judge(&seen, &HostChanges::default(), &expected), names));
     }
     let interfaces = interfaces(args, config.as_ref())?;
     let promiscuous = config.as_ref().is_none_or(|config| config.promiscuous);

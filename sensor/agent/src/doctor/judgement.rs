@@ -56,7 +56,12 @@ pub fn judge(seen: &Collector, host: &HostChanges, expected: &Expectation) -> Ve
 
 fn silent_sources(seen: &Collector, host: &HostChanges, expected: &Expectation, found: &mut Vec<Finding>) {
     for (number, name) in expected.sources.iter().enumerate() {
-        if seen.frames.by_interface.get(number).is_none_or(|frames| *frames == 0) {
+        // Files are one source, however many interfaces they name.
+        let frames = match expected.sources.len() {
+            1 => seen.frames.total(),
+            _ => seen.frames.by_interface.get(number).copied().unwrap_or(0),
+        };
+        if frames == 0 {
             let link = host.interfaces.get(number).map_or(Link::Unknown, |interface| interface.link);
             found.push(Finding::NoPackets { interface: name.clone(), link });
         }

@@ -21,9 +21,8 @@ pub struct Heard {
     pub host: HostChanges,
 }
 
-/// Reads a source to its end; also the names of its interfaces, and what was wrong on the way (a file that
-/// breaks off).
-pub fn read(mut source: impl PacketSource, ports: &[u16]) -> (Collector, Vec<String>, Vec<String>) {
+/// Reads a source to its end; also what was wrong on the way (a file that breaks off).
+pub fn read(mut source: impl PacketSource, ports: &[u16]) -> (Collector, Vec<String>) {
     let mut errors = Vec::new();
     let mut seen = Collector::new(Vec::new(), ports);
     loop {
@@ -33,7 +32,7 @@ pub fn read(mut source: impl PacketSource, ports: &[u16]) -> (Collector, Vec<Str
             Err(error) => errors.push(error.to_string()),
         }
     }
-    (seen, source.interfaces().to_vec(), errors)
+    (seen, errors)
 }
 
 /// Listens on interfaces.

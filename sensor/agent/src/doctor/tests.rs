@@ -2,6 +2,7 @@
 
 mod media_faults;
 mod mirror_faults;
+mod reports;
 mod scene;
 
 use std::net::IpAddr;
@@ -130,6 +131,13 @@ fn an_interface_without_frames_is_told_beside_one_with_some() {
     let found = judge(&scene.seen, &host, &scene.expected);
     assert_eq!(found[0], Finding::NoPackets { interface: "eth1".into(), link: Link::None });
     assert!(words(&found[0]).change.contains("cable"), "{:?}", words(&found[0]));
+}
+
+#[test]
+fn an_interface_that_a_file_names_and_does_not_use_is_no_finding() {
+    let mut frames = scene::frames(&scenario("answered"));
+    frames.iter_mut().for_each(|frame| frame.interface = 1);
+    assert_eq!(faults(&Scene::of_frames(&frames).judged()), Vec::<&str>::new());
 }
 
 #[test]
