@@ -37,10 +37,10 @@ fn what(finding: &Finding) -> String {
             format!("{frames} frames arrive, but no SIP and no RTP is among them.")
         }
         Finding::OneDirectionMedia { one_way, flows } => {
-            format!("Of {flows} media flows {one_way} go one way alone: one party of these calls is missing.")
+            format!("{one_way} of {flows} media flows go one way only: one party of these calls is missing.")
         }
         Finding::OneDirectionSignalling { requests, responses } => {
-            format!("Signalling goes one way alone: {requests} requests and {responses} responses.")
+            format!("Signalling goes one way only: {requests} requests and {responses} responses.")
         }
         Finding::SignallingWithoutMedia { answered, without_media } => {
             format!("Of {answered} answered calls {without_media} have no media here.")

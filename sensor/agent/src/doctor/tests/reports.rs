@@ -34,7 +34,7 @@ fn a_file_is_judged_for_people_and_as_json() {
     assert!(!report.is_healthy());
     let text = report.to_text();
     assert!(
-        text.contains("FAULT    Of 1 media flows 1 go one way") && text.contains("where:  the switch"),
+        text.contains("FAULT    1 of 1 media flows go one way only") && text.contains("where:  the switch"),
         "{text}"
     );
     let json: Value = serde_json::from_str(&report.to_json()).unwrap();
