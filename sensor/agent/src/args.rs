@@ -20,6 +20,10 @@ pub enum Command {
     Replay(Replay),
     /// Captures live, as a configuration file says.
     Run(Run),
+    /// Listens for some seconds and says what is wrong with the mirror, and what to change where.
+    ///
+    /// Exits with 0 when nothing is wrong, 1 when something is, 2 when it could not listen.
+    Doctor(Doctor),
     /// Writes, checks or applies what this machine and its network cards are set to.
     #[command(subcommand)]
     Profile(Profile),
@@ -216,4 +220,25 @@ pub struct Restore {
     /// Where `apply` kept what the settings were.
     #[arg(long, value_name = "FILE", default_value = "/run/nightjar/profile.json")]
     pub state: PathBuf,
+}
+
+/// Where and how long the doctor listens.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Doctor {
+    /// Capture files to look at instead of listening.
+    #[arg(value_name = "FILE", conflicts_with = "interfaces")]
+    pub files: Vec<PathBuf>,
+    /// An interface to listen on; may be given several times. Without any, those of the
+    /// configuration.
+    #[arg(long = "interface", value_name = "NAME")]
+    pub interfaces: Vec<String>,
+    /// How long to listen.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub seconds: u64,
+    /// A sensor's configuration: what is seen is compared with it.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Prints one JSON object on standard output, and nothing else there.
+    #[arg(long)]
+    pub json: bool,
 }

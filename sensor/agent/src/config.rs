@@ -1,6 +1,7 @@
 //! The configuration of a live sensor: TOML, parsed once into a checked type. Every fault is
 //! reported at once, each with its line.
 
+mod networks;
 pub(crate) mod reader;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+pub use networks::IpNetwork;
 use reader::{Faults, Table};
 
 use crate::args::{Channels, Format, Sound, Stereo};
@@ -28,6 +30,9 @@ pub struct Config {
     pub method: Method,
     /// UDP and TCP ports that carry signalling; SIP is found on others too, by its content.
     pub signalling_ports: Vec<u16>,
+    /// Where the site's phones, trunks and gateways are; the doctor names those that are elsewhere. Empty:
+    /// it is not said.
+    pub phones: Vec<IpNetwork>,
     /// Ask the interface for all frames, not only its own.
     pub promiscuous: bool,
     /// Size of an interface's kernel ring, MiB.
@@ -161,6 +166,7 @@ fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
     let methods = [("auto", Method::Auto), ("af_xdp", Method::AfXdp), ("af_packet", Method::AfPacket)];
     let method = capture.choice("method", &methods, faults);
     let signalling_ports = capture.ports("signalling_ports", &[5060, 5061], faults);
+    let phones = read_phones(&mut capture, faults);
     let promiscuous = capture.flag("promiscuous", true, faults);
     let ring_mib = capture.number("ring_mib", 64, 1..=4096, faults);
     capture.finish(faults);
@@ -184,6 +190,7 @@ fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
         input,
         method,
         signalling_ports,
+        phones,
         promiscuous,
         ring_mib,
         sound,
@@ -226,6 +233,18 @@ fn read_input(capture: &mut Table<'_, '_>, folder: &Path, faults: &mut Faults<'_
         );
     }
     Input::Interfaces(interfaces)
+}
+
+/// `phones = ["10.1.0.0/16", "192.0.2.7"]`.
+fn read_phones(capture: &mut Table<'_, '_>, faults: &mut Faults<'_>) -> Vec<IpNetwork> {
+    let texts = if capture.has("phones") { capture.texts("phones", faults) } else { Vec::new() };
+    let (phones, wrong): (Vec<_>, Vec<_>) =
+        texts.iter().map(|text| IpNetwork::parse(text).ok_or(text)).partition(Result::is_ok);
+    for text in wrong.into_iter().filter_map(Result::err) {
+        let message = format!("holds {text:?}, which is no address and no network like 10.1.0.0/16");
+        capture.fault("phones", &message, faults);
+    }
+    phones.into_iter().flatten().collect()
 }
 
 fn read_control(mut table: Table<'_, '_>, folder: &Path, faults: &mut Faults<'_>) -> Control {
@@ -335,6 +354,17 @@ mod tests {
         }
         let faults = stereo("stereo = \"joint\"\n").unwrap_err();
         assert!(faults[0].message.contains("\"parties\" or \"coupled\""), "{faults:?}");
+    }
+
+    #[test]
+    fn phones_are_networks_and_each_fault_names_its_text() {
+        let phones = |list: &str| parse(&format!("{SMALLEST}phones = {list}\n"));
+        let config = phones("[\"10.1.0.0/16\", \"2001:db8::7\"]").unwrap();
+        assert!(config.phones[0].contains("10.1.9.9".parse().unwrap()) && config.phones.len() == 2);
+        assert!(parse(SMALLEST).unwrap().phones.is_empty());
+        let faults = phones("[\"10.1.0.0/16\", \"10.2\", \"::/200\"]").unwrap_err();
+        assert!(faults.iter().all(|fault| fault.line == 5) && faults.len() == 2, "{faults:?}");
+        assert!(faults[0].message.contains("\"10.2\""), "{faults:?}");
     }
 
     #[test]

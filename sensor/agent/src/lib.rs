@@ -1,8 +1,9 @@
-//! The sensor's program: command line, configuration, replay and live capture.
+//! The sensor's program: command line, configuration, replay, live capture, the doctor.
 
 pub mod args;
 pub mod config;
 pub mod cpu;
+pub mod doctor;
 pub mod profile;
 pub mod progress;
 pub mod replay;

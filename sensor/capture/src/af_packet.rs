@@ -14,6 +14,7 @@ use crate::clock::CaptureClock;
 use crate::interface::explain;
 use crate::merge::{Merge, Round};
 use crate::source::{PacketSource, RawFrame, Received, SourceStatistics, Stopped, whole_nanos};
+use setup::Spread;
 use tap::Tap;
 
 mod block;
@@ -71,6 +72,15 @@ impl AfPacketConfig {
     }
 }
 
+/// Where a source that was opened by queue saw a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueuePlace {
+    /// An index into the interfaces that were asked for.
+    pub interface: u16,
+    /// The receive queue; `None` when the driver noted none.
+    pub queue: Option<u16>,
+}
+
 /// The live source of one capture core: its interfaces as one, in order of their stamps. Its clock
 /// runs behind the host's by what the kernel may still keep to itself.
 #[derive(Debug)]
@@ -116,26 +126,60 @@ impl AfPacketSource {
         clock: CaptureClock,
     ) -> Result<Vec<AfPacketSource>, SourceError> {
         assert!(cores > 0, "a capture needs a core");
-        let mut sources: Vec<AfPacketSource> = (0..cores)
-            .map(|_| AfPacketSource {
-                taps: Vec::new(),
-                merge: Merge::new(config.interfaces.len()),
-                asked: Vec::with_capacity(config.interfaces.len()),
-                interfaces: config.interfaces.clone(),
-                clock,
-                statistics: SourceStatistics::default(),
-                stored: 0,
-                stopped_at: None,
-            })
-            .collect();
+        let mut sources: Vec<AfPacketSource> =
+            (0..cores).map(|_| AfPacketSource::without_taps(config.interfaces.clone(), clock)).collect();
         for (number, interface) in (0..).zip(&config.interfaces) {
-            let taps = setup::open_taps(config, interface, number, cores)?;
+            let taps = setup::open_taps(config, interface, number, cores, Spread::ByFlow)?;
             for (source, tap) in sources.iter_mut().zip(taps) {
                 source.taps.push(tap);
             }
         }
         sources.iter().flat_map(|source| &source.taps).try_for_each(setup::listen)?;
         Ok(sources)
+    }
+
+    /// Captures on one core, with a ring per receive queue, so that it is seen how a NIC spreads flows.
+    /// `queues` says how many each interface has. [`RawFrame::interface`] then counts the places that come
+    /// with the source. A driver that notes no queue has its frames at a place without one; virtual
+    /// interfaces may note the queue that their peer sent by.
+    ///
+    /// # Errors
+    /// As [`AfPacketSource::open`]; also when an interface is down.
+    pub fn open_by_queue(
+        config: &AfPacketConfig,
+        queues: &[u16],
+        clock: CaptureClock,
+    ) -> Result<(AfPacketSource, Vec<QueuePlace>), SourceError> {
+        let mut places = Vec::new();
+        for (interface, &queues) in (0..).zip(queues) {
+            let seen = if queues > 1 { 0..queues } else { 0..0 };
+            let numbers = std::iter::once(None).chain(seen.map(Some));
+            places.extend(numbers.map(|queue| QueuePlace { interface, queue }));
+        }
+        let name = |place: &QueuePlace| config.interfaces[usize::from(place.interface)].clone();
+        let mut source = AfPacketSource::without_taps(places.iter().map(name).collect(), clock);
+        for (number, interface) in (0u16..).zip(&config.interfaces) {
+            let rings = places.iter().filter(|place| place.interface == number).count();
+            for mut tap in setup::open_taps(config, interface, number, rings, Spread::ByQueue)? {
+                tap.number = source.taps.len() as u16;
+                source.taps.push(tap);
+            }
+        }
+        source.taps.iter().try_for_each(setup::listen)?;
+        Ok((source, places))
+    }
+
+    fn without_taps(interfaces: Vec<String>, clock: CaptureClock) -> AfPacketSource {
+        AfPacketSource {
+            taps: Vec::new(),
+            merge: Merge::new(interfaces.len()),
+            asked: Vec::with_capacity(interfaces.len()),
+            interfaces,
+            clock,
+            statistics: SourceStatistics::default(),
+            stored: 0,
+            stopped_at: None,
+        }
     }
 
     /// The clock of this source's stamps.

@@ -15,7 +15,7 @@ mod sender;
 mod socket;
 mod source;
 
-pub use af_packet::{AfPacketConfig, AfPacketSource};
+pub use af_packet::{AfPacketConfig, AfPacketSource, QueuePlace};
 pub use af_xdp::{
     AfXdpConfig, AfXdpSource, CopyMode, Learned, ProgramConfig, ProgramError, ProgramMode, QueueSizes,
     SocketCounts, SocketKind, TapModes, XdpCounts, XdpProgram,

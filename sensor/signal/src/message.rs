@@ -196,16 +196,31 @@ impl<'a> Message<'a> {
             .map(|header| header.value)
     }
 
+    /// The dialog's Call-ID, as it came. It is personal data: it reaches no log.
+    pub fn call_id(&self) -> &'a [u8] {
+        self.call_id
+    }
+
+    /// An INVITE, or a response to one.
+    pub fn is_of_invite(&self) -> bool {
+        self.method == Method::Invite
+    }
+
+    /// An ACK, which nothing answers.
+    pub fn is_ack(&self) -> bool {
+        self.method == Method::Ack
+    }
+
     /// The session description in the body, whole lines only; `None` without one.
-    pub(crate) fn session_description(&self) -> Option<&'a [u8]> {
+    pub fn session_description(&self) -> Option<&'a [u8]> {
         if self.encoded || self.body.is_empty() {
             return None;
         }
         body::session_description(self.content_type, self.body, self.body_complete)
     }
 
-    /// The response's code.
-    pub(crate) fn status(&self) -> Option<u16> {
+    /// A response's code; `None` for a request.
+    pub fn status(&self) -> Option<u16> {
         match self.start {
             Start::Response(status, _) => Some(status),
             Start::Request(_) => None,

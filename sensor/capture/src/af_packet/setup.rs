@@ -18,22 +18,32 @@ const FRAME_BYTES: u32 = 2_048;
 /// The link layers of tunnels and modems that carry bare IP: ARPHRD_NONE, ARPHRD_RAWIP.
 const ARPHRD_BARE_IP: [u16; 2] = [libc::ARPHRD_NONE, 519];
 
-/// Opens a tap on `interface` for each of `cores` capture cores. With more than one they form a fanout
-/// group: each frame goes to one of them, both directions of a flow to the same.
+/// Which tap of a group a frame goes to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Spread {
+    /// Both directions of a flow to the same.
+    ByFlow,
+    /// By the receive queue that the driver noted: its number plus 1, or 0 when it noted none.
+    ByQueue,
+}
+
+/// Opens `count` taps on `interface`. With more than one they form a fanout group: each frame goes to one
+/// of them.
 ///
 /// The taps receive nothing until [`listen`] is called for each.
 pub(super) fn open_taps(
     config: &AfPacketConfig,
     interface: &str,
     number: u16,
-    cores: usize,
+    count: usize,
+    spread: Spread,
 ) -> Result<Vec<Tap>, SourceError> {
     let mut group = None;
-    let mut taps = Vec::with_capacity(cores);
-    for _ in 0..cores {
+    let mut taps = Vec::with_capacity(count);
+    for _ in 0..count {
         let tap = open_tap(config, interface, number)?;
-        if cores > 1 {
-            group = Some(join(&tap.socket, group)?);
+        if count > 1 {
+            group = Some(join(&tap.socket, group, spread)?);
         }
         taps.push(tap);
     }
@@ -88,9 +98,13 @@ fn link_type(socket: &PacketSocket) -> Result<LinkType, SourceError> {
 }
 
 /// Joins the fanout group of an interface, or makes one; returns its id.
-fn join(socket: &PacketSocket, group: Option<u16>) -> Result<u16, SourceError> {
+fn join(socket: &PacketSocket, group: Option<u16>, spread: Spread) -> Result<u16, SourceError> {
     let (option, action) = (libc::PACKET_FANOUT, "join the fanout group");
-    let mut mode = libc::PACKET_FANOUT_HASH | libc::PACKET_FANOUT_FLAG_IGNORE_OUTGOING;
+    let choice = match spread {
+        Spread::ByFlow => libc::PACKET_FANOUT_HASH,
+        Spread::ByQueue => libc::PACKET_FANOUT_QM,
+    };
+    let mut mode = choice | libc::PACKET_FANOUT_FLAG_IGNORE_OUTGOING;
     if group.is_none() {
         mode |= libc::PACKET_FANOUT_FLAG_UNIQUEID;
     }

@@ -1,6 +1,7 @@
 //! Tests of the sensor as a process, with root: live capture, crashes, real SIP peers, refusals.
 
 mod commits;
+mod doctor;
 mod full_disk;
 mod kill;
 mod live;
