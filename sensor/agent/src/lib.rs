@@ -3,6 +3,8 @@
 pub mod args;
 pub mod config;
 pub mod cpu;
+mod metrics;
+mod privilege;
 pub mod progress;
 pub mod replay;
 pub mod run;

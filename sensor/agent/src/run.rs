@@ -7,6 +7,7 @@ mod restart;
 
 use std::fs::{self, File};
 use std::io::IsTerminal;
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -27,6 +28,8 @@ use tracing_subscriber::EnvFilter;
 use crate::args::Run;
 use crate::config::{Config, Input};
 use crate::cpu;
+use crate::metrics::{self, Measured};
+use crate::privilege;
 use crate::summary::{SourceSummary, Summary, XdpSummary};
 use crate::workers::{BLOCKS, Setup, worker_config, worker_count};
 use desk::SharedDesk;
@@ -47,20 +50,27 @@ pub fn run(args: &Run) -> Result<(), String> {
     let filter = EnvFilter::try_from_env("NIGHTJAR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     log.with_ansi(std::io::stderr().is_terminal()).init();
-    let config = crate::config::load(&args.config).map_err(|error| error.to_string())?;
+    let mut config = crate::config::load(&args.config).map_err(|error| error.to_string())?;
     let stop = stop_on_signals()?;
+    privilege::keep_what_setup_takes()?;
+    if let Input::Interfaces(interfaces) = &config.input {
+        config.method = privilege::check_live(&config, interfaces)?;
+    }
     let _lock = lock_data_dir(&config.data_dir)?;
+    let metrics = config.metrics.map(metrics::bind).transpose()?;
     let clock = CaptureClock::start();
     match &config.input {
         Input::Interfaces(interfaces) => {
             let source = LiveSource::open(&config, interfaces, clock)?;
             let now = clock.now();
+            privilege::give_up(config.seccomp)?;
             tracing::info!("capturing from {}", interfaces.join(", "));
-            capture_with(&config, source, now, &stop)
+            capture_with(&config, Measured::live(source, clock), now, metrics, &stop)
         }
         Input::Files(files) => {
             let source = CaptureFiles::open(files).map_err(|error| error.to_string())?;
-            capture_with(&config, Paced::realtime(source), clock.now(), &stop)
+            privilege::give_up(config.seccomp)?;
+            capture_with(&config, Measured::untimed(Paced::realtime(source)), clock.now(), metrics, &stop)
         }
     }
 }
@@ -93,11 +103,12 @@ fn lock_data_dir(data_dir: &Path) -> Result<File, String> {
 /// Captures from a source that gives every frame since `now`.
 fn capture_with<S: PacketSource>(
     config: &Config,
-    mut source: S,
+    mut source: Measured<S>,
     now: Nanos,
+    metrics: Option<TcpListener>,
     stop: &AtomicBool,
 ) -> Result<(), String> {
-    let started = Instant::now();
+    let (started, started_at) = (Instant::now(), metrics::Sources::now());
     let text = |error: nightjar_store::StoreError| error.to_string();
     let (outbox, uploader) = start_delivery(config)?;
     let desk = SharedDesk::open(&config.data_dir, outbox)?;
@@ -130,9 +141,21 @@ fn capture_with<S: PacketSource>(
     }
     desk.lock().expect(restored.ids);
 
+    let (calls, pool, delivery) = (desk.clone(), pool.clone(), uploader.as_ref().map(Uploader::watch));
+    let sources = metrics::Sources {
+        audio: workers.ledgers(),
+        journal: journal.journal().clone(),
+        pool,
+        calls: Box::new(move || calls.lock().counts()),
+        delivery,
+        started: started_at,
+    };
+    let publisher = metrics.map(|listener| metrics::serve(listener, sources));
+    let mut publisher = publisher.transpose()?;
+
     let mut recovering = true;
     let mut disk = DiskWatch::new(&directory);
-    let errors = capture_loop(&mut source, &mut core, stop, AfterError::Stop, |_, _| {
+    let errors = capture_loop(&mut source, &mut core, stop, AfterError::Stop, |source, core| {
         if recovering && desk.lock().has_all_recovered() {
             recovering = false;
             // What the journal is about to forget must be durable elsewhere.
@@ -140,10 +163,16 @@ fn capture_with<S: PacketSource>(
             journal.journal().forget_recovered();
         }
         disk.look_at(journal.journal().state());
+        if let Some(publisher) = &mut publisher {
+            publisher.publish_when_due(source, core);
+        }
     });
     tracing::info!("stopping: {} calls in progress are closed", calls_in_progress(core.directory()));
     core.finish(EndCause::Shutdown);
     core.end_batch(Nanos::ZERO);
+    if let Some(publisher) = &publisher {
+        publisher.publish(&mut source, &core);
+    }
 
     let mut summary = Summary {
         packets: core.ledger().clone(),

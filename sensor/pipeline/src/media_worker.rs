@@ -1,6 +1,7 @@
 //! The media worker: reads its lanes, mixes and encodes the calls that it owns, and finishes them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use nightjar_journal::{Record, RecordKind, SpooledCall};
 use nightjar_media::{
@@ -10,7 +11,7 @@ use nightjar_schema::{Call, GapCause, StreamUse};
 use nightjar_wire::{CallKey, MediaKind, Nanos};
 use uuid::Uuid;
 
-use crate::audio_ledger::AudioLedger;
+use crate::audio_ledger::{AudioLedger, SharedAudioLedger};
 use crate::event::CoreEvent;
 use crate::journalled::{EventReader, Told, Watermark};
 use crate::recording::{Recorder, RecordingConfig, RecordingTarget};
@@ -80,6 +81,8 @@ pub struct MediaWorker<T> {
     calls: BTreeMap<CallKey, CallInProgress>,
     owner: HashMap<u32, CallKey>,
     ledger: AudioLedger,
+    /// The same, for other threads.
+    shared_ledger: Arc<SharedAudioLedger>,
     finished: Vec<Finished>,
     /// The block of the current record.
     block: Option<u64>,
@@ -99,6 +102,7 @@ impl<T: RecordingTarget> MediaWorker<T> {
             calls: BTreeMap::new(),
             owner: HashMap::new(),
             ledger: AudioLedger::default(),
+            shared_ledger: Arc::default(),
             finished: Vec::new(),
             block: None,
             clock: Nanos::ZERO,
@@ -109,6 +113,11 @@ impl<T: RecordingTarget> MediaWorker<T> {
     /// What became of the packets so far.
     pub fn ledger(&self) -> &AudioLedger {
         &self.ledger
+    }
+
+    /// The same for another thread, as of the last commit.
+    pub fn shared_ledger(&self) -> Arc<SharedAudioLedger> {
+        Arc::clone(&self.shared_ledger)
     }
 
     /// Calls in progress.
@@ -148,6 +157,7 @@ impl<T: RecordingTarget> MediaWorker<T> {
 
     /// Makes what is spooled durable.
     pub fn commit(&mut self) {
+        self.shared_ledger.publish(&self.ledger);
         self.target.commit();
     }
 
