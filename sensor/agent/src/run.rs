@@ -150,8 +150,16 @@ fn capture_with<S: PacketSource>(
         delivery,
         started: started_at,
     };
-    let publisher = metrics.map(|listener| metrics::serve(listener, sources));
-    let mut publisher = publisher.transpose()?;
+    let mut publisher = match metrics {
+        Some(listener) => {
+            let (publisher, core_figures) = metrics::handover();
+            // The first scrape has every family.
+            publisher.publish(&mut source, &core);
+            metrics::serve(listener, sources, core_figures)?;
+            Some(publisher)
+        }
+        None => None,
+    };
 
     let mut recovering = true;
     let mut disk = DiskWatch::new(&directory);

@@ -43,13 +43,13 @@ pub(crate) struct Publisher {
 }
 
 /// The reader's end.
-pub(super) struct Handover {
+pub(crate) struct Handover {
     receiver: Receiver<Box<Snapshot>>,
     latest: Option<Box<Snapshot>>,
 }
 
 /// Both ends.
-pub(super) fn handover() -> (Publisher, Handover) {
+pub(crate) fn handover() -> (Publisher, Handover) {
     let (sender, receiver) = bounded(1);
     let publisher = Publisher { sender, receiver: receiver.clone(), next: Instant::now() };
     (publisher, Handover { receiver, latest: None })

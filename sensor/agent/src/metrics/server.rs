@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::families::Sources;
-use super::handover::{Handover, Publisher, handover};
+use super::handover::Handover;
 
 /// How long a request may take to arrive, and a part of an answer to leave.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,13 +26,11 @@ pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, String> {
     listener.map_err(|error| format!("metrics.listen: cannot listen on {address}: {error}; choose another"))
 }
 
-/// Starts the thread that answers; it ends with the process. The capture core's figures come by the
-/// publisher that this returns.
+/// Starts the thread that answers; it ends with the process. The capture core's figures come by `core`.
 ///
 /// # Errors
 /// When the thread cannot be started.
-pub(crate) fn serve(listener: TcpListener, sources: Sources) -> Result<Publisher, String> {
-    let (publisher, mut core) = handover();
+pub(crate) fn serve(listener: TcpListener, sources: Sources, mut core: Handover) -> Result<(), String> {
     let thread = std::thread::Builder::new().name("metrics".to_owned());
     let spawned = thread.spawn(move || {
         for stream in listener.incoming() {
@@ -42,7 +40,7 @@ pub(crate) fn serve(listener: TcpListener, sources: Sources) -> Result<Publisher
             }
         }
     });
-    spawned.map(|_| publisher).map_err(|error| format!("cannot start the thread of the metrics: {error}"))
+    spawned.map(|_| ()).map_err(|error| format!("cannot start the thread of the metrics: {error}"))
 }
 
 fn answer(mut stream: TcpStream, sources: &Sources, core: &mut Handover) -> io::Result<()> {

@@ -142,7 +142,8 @@ const ALLOWED_WITH: &[(i64, u8, &[u64])] = &[
     (libc::SYS_bpf, 0, &[BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM]),
     // A terminal is asked for, a socket made non-blocking, an interface's flags read.
     (libc::SYS_ioctl, 1, &[TCGETS, FIONBIO, FIOCLEX, SIOCGIFFLAGS]),
-    (libc::SYS_prctl, 0, &[libc::PR_SET_NAME as u64, libc::PR_GET_NAME as u64]),
+    // Threads have names; the auxiliary vector says what the CPU can do.
+    (libc::SYS_prctl, 0, &[libc::PR_SET_NAME as u64, libc::PR_GET_NAME as u64, PR_GET_AUXV]),
     // Limits are read, of this process; a stack's size is one.
     (libc::SYS_prlimit64, 2, &[0]),
 ];
@@ -150,6 +151,7 @@ const ALLOWED_WITH: &[(i64, u8, &[u64])] = &[
 const BPF_MAP_LOOKUP_ELEM: u64 = 1;
 const BPF_MAP_UPDATE_ELEM: u64 = 2;
 const BPF_MAP_DELETE_ELEM: u64 = 3;
+const PR_GET_AUXV: u64 = 0x4155_5856;
 const TCGETS: u64 = 0x5401;
 const FIOCLEX: u64 = 0x5451;
 const FIONBIO: u64 = 0x5421;

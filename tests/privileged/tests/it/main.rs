@@ -4,6 +4,8 @@ mod commits;
 mod full_disk;
 mod kill;
 mod live;
+mod metrics;
+mod privileges;
 mod refusals;
 mod shutdown;
 mod sipp;
