@@ -3,7 +3,7 @@
 //!
 //! The list was found with `strace -f` over all ways to run (AF_XDP, AF_PACKET, files; with journal,
 //! delivery by HTTPS, metrics, shutdown and a panic) and completed with those that glibc may choose
-//! instead. See decisions/007-system-calls.md.
+//! instead. See decisions/007-privileges-are-given-up.md.
 
 use std::collections::BTreeMap;
 
@@ -140,8 +140,9 @@ const ALLOWED_WITH: &[(i64, u8, &[u64])] = &[
     // Looking up, changing and removing entries of maps that are open: the XDP program's endpoints and
     // counters. Nothing is loaded or attached.
     (libc::SYS_bpf, 0, &[BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM]),
-    // A terminal is asked for, a socket made non-blocking, an interface's flags read.
-    (libc::SYS_ioctl, 1, &[TCGETS, FIONBIO, FIOCLEX, SIOCGIFFLAGS]),
+    // A terminal is asked for, a socket made non-blocking or asked what it holds (by the resolver), an
+    // interface's flags read.
+    (libc::SYS_ioctl, 1, &[TCGETS, FIONBIO, FIOCLEX, FIONREAD, SIOCGIFFLAGS]),
     // Threads have names; the auxiliary vector says what the CPU can do.
     (libc::SYS_prctl, 0, &[libc::PR_SET_NAME as u64, libc::PR_GET_NAME as u64, PR_GET_AUXV]),
     // Limits are read, of this process; a stack's size is one.
@@ -155,6 +156,7 @@ const PR_GET_AUXV: u64 = 0x4155_5856;
 const TCGETS: u64 = 0x5401;
 const FIOCLEX: u64 = 0x5451;
 const FIONBIO: u64 = 0x5421;
+const FIONREAD: u64 = 0x541b;
 const SIOCGIFFLAGS: u64 = 0x8913;
 
 /// What nothing in this program does on any path, and what an intruder does first.
