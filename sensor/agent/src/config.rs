@@ -35,6 +35,9 @@ pub struct Config {
     pub ring_mib: u64,
     /// What recordings are like.
     pub sound: Sound,
+    /// Audio time after which a call in progress is saved, seconds: what is older of it needs no
+    /// journal.
+    pub save_every_s: u64,
     /// Media workers; 0: one per core.
     pub workers: u16,
     /// A call without media for so long has ended, seconds.
@@ -168,6 +171,7 @@ fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
     capture.finish(faults);
     let mut recording = root.optional_table("recording", faults);
     let sound = read_sound(&mut recording, faults);
+    let save_every_s = recording.number("save_every_s", 60, 1..=600, faults);
     let workers = recording.number("workers", 0, 0..=256, faults);
     recording.finish(faults);
     let mut calls = root.optional_table("calls", faults);
@@ -192,6 +196,7 @@ fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
         promiscuous,
         ring_mib,
         sound,
+        save_every_s,
         workers: workers as u16,
         media_timeout_s,
         max_calls,

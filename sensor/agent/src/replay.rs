@@ -140,7 +140,14 @@ fn finish<O: CoreOutput>(summary: &mut Summary, core: &CaptureCore<O>, errors: &
 
 fn core_config(args: &Replay, depth: Depth) -> CoreConfig {
     let signal = SignalConfig { sensor: args.sensor.clone(), ..SignalConfig::default() };
-    CoreConfig { depth, snapshots: Snapshots::Never, signal, limits: Limits::default(), realm: Realm(0) }
+    CoreConfig {
+        depth,
+        snapshots: Snapshots::Never,
+        checkpoint_every: Nanos::MAX,
+        signal,
+        limits: Limits::default(),
+        realm: Realm(0),
+    }
 }
 
 /// A message about a path that cannot be written.

@@ -5,6 +5,7 @@ mod disk_watch;
 mod live_source;
 mod restart;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::IsTerminal;
 use std::net::TcpListener;
@@ -15,15 +16,19 @@ use std::time::{Duration, Instant};
 
 use nightjar_capture::{CaptureClock, CaptureFiles, Paced, PacketSource};
 use nightjar_flow::Limits;
-use nightjar_journal::{BlockPool, JournalConfig, Overflow, SegmentWriter, SpoolDirectory};
+use nightjar_journal::{
+    BlockPool, JournalConfig, Overflow, SegmentWriter, SpoolDirectory, SpoolDropped, SpooledCall,
+};
+use nightjar_media::SAMPLE_RATE;
 use nightjar_pipeline::{
-    AfterError, CaptureCore, CoreConfig, Depth, Journalled, Keep, Snapshots, capture_loop,
+    AfterError, CaptureCore, CoreConfig, Depth, Journalled, Keep, Snapshots, WorkerConfig, capture_loop,
 };
 use nightjar_schema::{CallState, EndCause};
 use nightjar_signal::{Directory, SignalConfig};
 use nightjar_store::{ControlConfig, Durability, OutboxConfig, RecordingStore, Uploader, open_outbox};
 use nightjar_wire::{Nanos, Realm};
 use tracing_subscriber::EnvFilter;
+use uuid::Uuid;
 
 use crate::args::Run;
 use crate::config::{Config, Input};
@@ -112,26 +117,29 @@ fn capture_with<S: PacketSource>(
     let text = |error: nightjar_store::StoreError| error.to_string();
     let (outbox, uploader) = start_delivery(config)?;
     let desk = SharedDesk::open(&config.data_dir, outbox)?;
-    let store = RecordingStore::new(&config.data_dir, Durability::PowerLoss).map_err(text)?;
     let pool = BlockPool::new(BLOCKS);
     let directory = config.data_dir.join("journal");
-    let spool = open_spool(&config.data_dir)?;
+    let (spool, spooled) = open_spool(&config.data_dir)?;
+    let goes_on = |call| spooled.get(&call).is_some_and(|spooled| !spooled.resume_state.is_empty());
+    let store = RecordingStore::reopen(&config.data_dir, Durability::PowerLoss, goes_on).map_err(text)?;
     let mut setup = Setup {
         pool: &pool,
         journal: None,
         overflow: Overflow::Shed,
         count: worker_count(config.workers),
-        config: worker_config(config.sound, Keep::Audio),
+        config: live_worker_config(config),
         spool: &spool,
         store: &store,
     };
     let limits = Limits::default();
-    let Restart { flows, open, found, packets: recovered } = restart(&directory, &setup, limits, &desk)?;
-    let journal = JournalConfig::new(&directory, &config.name, config.journal_limit_mib << 20);
+    let Restart { flows, open, found, packets: recovered } =
+        restart(&directory, spooled, &setup, limits, &desk)?;
+    let mut journal = JournalConfig::new(&directory, &config.name, config.journal_limit_mib << 20);
+    journal.first_segment = found.next_run();
     let journal = SegmentWriter::start(journal, &pool).map_err(|error| error.to_string())?;
     setup.journal = Some(journal.journal());
-    let finish = desk.clone();
-    let (workers, lanes) = setup.start(open, move |done| finish.lock().finish(done))?;
+    let earlier = open.earlier();
+    let (workers, lanes) = setup.start(open, &desk)?;
     let (news, news_thread) = desk::start_news(&desk);
     let output = Journalled::new(lanes, news, config.control.is_some());
     let mut core = CaptureCore::new(core_config(config, source.interfaces(), limits), output);
@@ -139,7 +147,6 @@ fn capture_with<S: PacketSource>(
     if restored.abandoned > 0 {
         tracing::warn!("too little is left of {} calls to go on with them", restored.abandoned);
     }
-    desk.lock().expect(restored.ids);
 
     let (calls, pool, delivery) = (desk.clone(), pool.clone(), uploader.as_ref().map(Uploader::watch));
     let sources = metrics::Sources {
@@ -164,10 +171,8 @@ fn capture_with<S: PacketSource>(
     let mut recovering = true;
     let mut disk = DiskWatch::new(&directory);
     let errors = capture_loop(&mut source, &mut core, stop, AfterError::Stop, |source, core| {
-        if recovering && desk.lock().has_all_recovered() {
+        if recovering && !earlier.are_needed() {
             recovering = false;
-            // What the journal is about to forget must be durable elsewhere.
-            desk.lock().commit();
             journal.journal().forget_recovered();
         }
         disk.look_at(journal.journal().state());
@@ -241,16 +246,23 @@ fn start_delivery(
     Ok((Some(writer), Some(uploader)))
 }
 
-/// The spool begins empty: a call of an earlier run is mixed again from the journal.
-fn open_spool(data_dir: &Path) -> Result<SpoolDirectory, String> {
-    let path = data_dir.join("spool");
-    match fs::remove_dir_all(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(format!("cannot empty {}: {error}", path.display()));
-        }
-        _ => {}
+/// The spool, and what an earlier run has left in it.
+fn open_spool(data_dir: &Path) -> Result<(SpoolDirectory, BTreeMap<Uuid, SpooledCall>), String> {
+    let opened = SpoolDirectory::open(&data_dir.join("spool"));
+    let (directory, recovery) = opened.map_err(|error| error.to_string())?;
+    for dropped in &recovery.dropped {
+        let SpoolDropped { path, offset, bytes, reason } = dropped;
+        let path = path.display();
+        tracing::warn!("spool: {path} is unusable from byte {offset} on ({bytes} bytes): {reason:?}");
     }
-    SpoolDirectory::open(&path).map(|(directory, _)| directory).map_err(|error| error.to_string())
+    let calls = recovery.calls.into_iter();
+    Ok((directory, calls.map(|(call, spooled)| (Uuid::from_u128(call), spooled)).collect()))
+}
+
+fn live_worker_config(config: &Config) -> WorkerConfig {
+    let mut worker = worker_config(config.sound, Keep::Audio);
+    worker.recording.cut_every = config.save_every_s * u64::from(SAMPLE_RATE);
+    worker
 }
 
 fn core_config(config: &Config, interfaces: &[String], limits: Limits) -> CoreConfig {
@@ -261,5 +273,13 @@ fn core_config(config: &Config, interfaces: &[String], limits: Limits) -> CoreCo
         max_calls: config.max_calls as usize,
         ..SignalConfig::default()
     };
-    CoreConfig { depth: Depth::Payload, snapshots: Snapshots::OnChange, signal, limits, realm: Realm(0) }
+    CoreConfig {
+        depth: Depth::Payload,
+        snapshots: Snapshots::OnChange,
+        // Two to each time that its audio is saved.
+        checkpoint_every: Nanos::from_millis(500 * config.save_every_s),
+        signal,
+        limits,
+        realm: Realm(0),
+    }
 }

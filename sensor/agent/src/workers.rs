@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use nightjar_journal::{BlockPool, BlockWriter, Journal, LaneConfig, Overflow, SpoolDirectory, lane};
 use nightjar_media::{AudioConfig, ChannelLayout, EncoderConfig, OpusLayout};
 use nightjar_pipeline::{
-    AudioLedger, DiskTarget, Finished, Keep, MediaWorker, OpenCalls, RecordingConfig, SharedAudioLedger,
+    AudioLedger, DiskTarget, Keep, LaneKey, MediaWorker, OpenCalls, RecordingConfig, Rows, SharedAudioLedger,
     WorkerConfig, worker_loop,
 };
 use nightjar_store::RecordingStore;
@@ -65,7 +65,8 @@ pub(crate) fn worker_config(sound: Sound, keep: Keep) -> WorkerConfig {
         Format::Wav => EncoderConfig::Wav { channels: layout },
     };
     let audio = AudioConfig { channels: layout, ..AudioConfig::default() };
-    WorkerConfig { audio, recording: RecordingConfig { encoder }, keep, cpu_seconds: cpu::thread_seconds }
+    let recording = RecordingConfig::new(encoder);
+    WorkerConfig { audio, recording, keep, cpu_seconds: cpu::thread_seconds }
 }
 
 /// One worker per core, unless a number is asked for.
@@ -83,14 +84,14 @@ impl Setup<'_> {
     }
 
     /// Starts the threads; the lanes' other ends are for the capture core. `open` holds calls of
-    /// an earlier run, `finished` gets each call that is done.
+    /// an earlier run, `rows` gets each call that is done.
     ///
     /// # Errors
     /// When a thread cannot be started.
     pub(crate) fn start(
         &self,
         mut open: OpenCalls,
-        finished: impl Fn(Finished) + Clone + Send + 'static,
+        rows: &(impl Rows + Clone + Send + 'static),
     ) -> Result<(Workers, Vec<BlockWriter>), String> {
         let mut lanes = Vec::new();
         let mut threads = Vec::new();
@@ -107,10 +108,13 @@ impl Setup<'_> {
             let mut worker = self.worker();
             worker.adopt(&mut open, index as u32, self.count as u32);
             ledgers.push(worker.shared_ledger());
-            let finished = finished.clone();
+            if let Some(journal) = self.journal {
+                worker.journalled_in(LaneKey { run: journal.run(), core: 0, worker: index as u16 });
+            }
+            let mut rows = rows.clone();
             let thread = std::thread::Builder::new().name(format!("media-{index}"));
             let spawned = thread.spawn(move || {
-                worker_loop(&mut reader, &mut worker, finished);
+                worker_loop(&mut reader, &mut worker, &mut rows);
                 let encode_seconds = worker.encode_seconds();
                 let mix_seconds = (cpu::thread_seconds() - encode_seconds).max(0.0);
                 WorkersReport { ledger: worker.ledger().clone(), mix_seconds, encode_seconds }

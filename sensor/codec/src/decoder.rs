@@ -1,5 +1,7 @@
 //! The contract that every codec's decoder keeps, and the choice of a decoder by its SDP name.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{G711, Law};
 
 /// Why a payload did not become samples.
@@ -30,7 +32,7 @@ pub trait Decoder {
 }
 
 /// A codec that can be decoded: small enough to stand beside each queued packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Codec {
     /// G.711 µ-law.
     Pcmu,

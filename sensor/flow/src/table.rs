@@ -437,6 +437,16 @@ impl FlowTable {
         changed
     }
 
+    /// Takes over a stream of an earlier run with all that was known of it at some moment. Its packets
+    /// since follow through [`FlowTable::handle_rtp`].
+    pub fn adopt_stream(&mut self, stream: Stream) {
+        let Some(membership) = stream.membership else { return };
+        self.next_id = self.next_id.max(stream.id.wrapping_add(1));
+        self.by_key.insert(stream.key, stream.id);
+        self.of_call.entry(membership.call).or_default().push(stream.id);
+        self.streams.insert(stream.id, Box::new(stream));
+    }
+
     fn join(&mut self, id: u32, resolved: &Resolved) {
         let Resolved { membership, formats, kind } = resolved;
         let (copy_of, continues) = self.relatives(id, *membership);

@@ -94,7 +94,7 @@ impl Committer {
         for number in list_segments(&config.directory)? {
             recovered.push((number, std::fs::metadata(segment_path(&config.directory, number))?.len()));
         }
-        let run = recovered.last().map_or(0, |(number, _)| number + 1);
+        let run = recovered.last().map_or(0, |(number, _)| number + 1).max(config.first_segment);
         status.set_written(SegmentPosition::first(run));
         status.limit.store(config.limit_bytes, Ordering::Relaxed);
         let committer = Committer {
@@ -118,6 +118,11 @@ impl Committer {
         };
         committer.count_used();
         Ok(committer)
+    }
+
+    /// The first segment of this run, by which its blocks are told from earlier runs'.
+    pub fn run(&self) -> u32 {
+        self.run
     }
 
     /// When [`Committer::tick`] has something to do.
@@ -198,7 +203,9 @@ impl Committer {
 
     /// After a successful sync: what was written needs its memory no more.
     fn release_committed(&mut self) {
-        self.pending.drain(..self.flushed);
+        for sealed in self.pending.drain(..self.flushed) {
+            sealed.lane.set_durable(sealed.header.id.sequence);
+        }
         self.staged -= self.flushed;
         self.flushed = 0;
         add(&self.status.commits, 1);
@@ -344,6 +351,7 @@ impl Committer {
         let Some(sealed) = self.pending.pop_front() else { return };
         self.status.count_lost(&sealed.header);
         sealed.lane.settle(sealed.header.id.sequence);
+        sealed.lane.set_durable(sealed.header.id.sequence);
     }
 
     /// Removes the segments that nobody needs.

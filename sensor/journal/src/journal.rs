@@ -28,13 +28,16 @@ pub struct JournalConfig {
     pub segment_bytes: u32,
     /// Bytes that all segments may take together: at least two segments.
     pub limit_bytes: u64,
+    /// The first new segment has at least this number: whoever has noted a place in a run knows it
+    /// from any later run's, even if somebody has removed the segments.
+    pub first_segment: u32,
 }
 
 impl JournalConfig {
     /// A journal of 64 MiB segments in `directory`, limited to `limit_bytes`.
     pub fn new(directory: impl Into<PathBuf>, sensor: impl Into<String>, limit_bytes: u64) -> JournalConfig {
         let (directory, sensor) = (directory.into(), sensor.into());
-        JournalConfig { directory, sensor, segment_bytes: 64 << 20, limit_bytes }
+        JournalConfig { directory, sensor, segment_bytes: 64 << 20, limit_bytes, first_segment: 0 }
     }
 
     /// Every limit that is not met, the first of them.
@@ -94,13 +97,16 @@ pub struct Journal {
     pub(crate) directory: Arc<Path>,
     /// What a power cut does to them.
     durability: Durability,
+    /// The first segment of this run.
+    run: u32,
 }
 
 impl Journal {
     /// Without a thread behind it.
     #[cfg(test)]
     pub(crate) fn for_tests(sender: Sender<Message>, status: Arc<Status>, directory: &Path) -> Journal {
-        Journal { sender, status, directory: Arc::from(directory), durability: Durability::PowerLoss }
+        let (directory, durability) = (Arc::from(directory), Durability::PowerLoss);
+        Journal { sender, status, directory, durability, run: 0 }
     }
 
     /// How the disk is doing.
@@ -116,6 +122,11 @@ impl Journal {
     /// Where the next block will be written.
     pub fn position(&self) -> SegmentPosition {
         self.status.written()
+    }
+
+    /// Tells this run's blocks from those of other runs, as [`crate::RecoveredBlock::run`] does.
+    pub fn run(&self) -> u32 {
+        self.run
     }
 
     /// What the journal survives: on a tmpfs a killed process, not a power cut.
@@ -163,13 +174,14 @@ impl SegmentWriter {
         let status = Arc::new(Status::default());
         let committer = Committer::new(disk, config, pool.limit(), Arc::clone(&status), Instant::now())
             .map_err(refused)?;
+        let first = committer.run();
         // One message per block of the pool and one to stop: a send never waits.
         let (sender, receiver) = bounded(pool.limit() + 1);
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || run(committer, &receiver))
             .map_err(JournalError::Thread)?;
-        let journal = Journal { sender, status, directory: Arc::clone(&directory), durability };
+        let journal = Journal { sender, status, directory: Arc::clone(&directory), durability, run: first };
         Ok(SegmentWriter { journal, thread })
     }
 

@@ -64,6 +64,8 @@ pub(crate) struct Lane {
     closed: AtomicBool,
     /// Blocks below this are on disk or given up. Written by the segment writer.
     settled: AtomicU64,
+    /// Blocks below this are durable or given up. Written by the segment writer.
+    durable: AtomicU64,
     /// Blocks below this are dead: nobody will read them again. Written by the worker.
     keep_from: AtomicU64,
 }
@@ -79,6 +81,7 @@ impl Lane {
             packets: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             settled: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
             keep_from: AtomicU64::new(0),
         }
     }
@@ -123,6 +126,16 @@ impl Lane {
     /// The block `sequence` and those before it are on disk or given up.
     pub fn settle(&self, sequence: u64) {
         self.settled.fetch_max(sequence + 1, Ordering::Release);
+    }
+
+    /// Blocks that a crash does not cost any more.
+    pub fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    /// The block `sequence` and those before it are durable or given up.
+    pub fn set_durable(&self, sequence: u64) {
+        self.durable.fetch_max(sequence + 1, Ordering::Release);
     }
 
     /// The first block that is not dead.

@@ -124,6 +124,12 @@ impl BlockReader {
         self.lane.set_keep_from(sequence);
     }
 
+    /// Blocks below this are durable; those that the disk did not take count as such, since nothing
+    /// will ever come of them.
+    pub fn durable(&self) -> u64 {
+        self.lane.durable()
+    }
+
     /// The block that the next record, or the one after it, will come from: what a worker that
     /// needs nothing of the past passes to [`BlockReader::keep_from`].
     pub fn position(&self) -> BlockId {

@@ -2,8 +2,8 @@
 //! When a call ends its pages are put together in order; then they are forgotten.
 //!
 //! Each media worker has a [`Spool`] of its own, so nothing here is locked. Appends gather in
-//! memory until [`Spool::commit`]; only then may the worker declare the raw records behind
-//! `encoded_through` dead, so a crash loses no audio, only the work of encoding it.
+//! memory until [`Spool::commit`]; only then may the worker declare the raw records behind a state
+//! that it has saved dead, so a crash loses no audio, only the work of encoding it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,7 +23,7 @@ use crate::spool_recovery::{SpoolRecovery, recover_spool};
 /// Uncommitted bytes that a spool holds: an append that would exceed them commits first.
 pub const SPOOL_BUFFER_LIMIT: usize = 8 << 20;
 
-/// The most that one append may hold, pages and resume state together.
+/// The most that one append may hold.
 pub const SPOOL_APPEND_LIMIT: usize = 4 << 20;
 
 /// A file of this size takes no more.
@@ -44,7 +44,7 @@ pub enum SpoolError {
     /// The one who receives the assembled bytes refused them.
     #[error("writing a call's assembled pages: {0}")]
     Output(io::Error),
-    /// An append of more than [`SPOOL_APPEND_LIMIT`] bytes, or a resume state of 64 KiB.
+    /// Pages or a state of more than [`SPOOL_APPEND_LIMIT`] bytes.
     #[error("an append of {0} bytes is more than the spool takes at once")]
     TooLong(usize),
     /// A call's pages have changed on the disk since they were written.
@@ -79,6 +79,8 @@ pub(crate) struct Extent {
     pub offset: u64,
     /// Its header.
     pub header: PagesHeader,
+    /// Its pages were taken back: a crash came before a state was saved behind them.
+    pub void: bool,
 }
 
 /// A call in the spool. Once forgotten, its id is not to be used again.
@@ -86,10 +88,12 @@ pub(crate) struct Extent {
 pub struct SpooledCall {
     /// Bytes of its pages so far.
     pub bytes: u64,
-    /// Audio before this is encoded.
+    /// Audio before this is in the pages that a state was last saved behind.
     pub encoded_through: Nanos,
-    /// What the encoder needs to go on behind it.
+    /// That state, as far as an earlier run has left it; empty when none was saved.
     pub resume_state: Vec<u8>,
+    /// Bytes of the pages that it goes on behind.
+    resume_at: u64,
     /// Its appends, in order.
     pub(crate) extents: Vec<Extent>,
 }
@@ -103,15 +107,47 @@ impl SpooledCall {
     }
 
     /// Takes one more append in.
-    pub(crate) fn push(&mut self, extent: Extent, state: &[u8]) {
+    pub(crate) fn push(&mut self, extent: Extent) {
         if self.extents.last().is_none_or(|last| !Arc::ptr_eq(&last.file, &extent.file)) {
             extent.file.enter();
         }
         self.bytes += u64::from(extent.header.pages);
-        self.encoded_through = extent.header.encoded_through;
-        self.resume_state.clear();
-        self.resume_state.extend_from_slice(state);
+        if extent.header.state > 0 {
+            self.encoded_through = extent.header.encoded_through;
+        }
         self.extents.push(extent);
+    }
+
+    /// Takes in what was found of it. False when pages before it are missing.
+    pub(crate) fn recover(&mut self, extent: Extent, state: Vec<u8>) -> bool {
+        let header = extent.header;
+        if header.at > self.bytes {
+            return false;
+        }
+        if header.state > 0 {
+            (self.resume_at, self.resume_state) = (header.at, state);
+        } else {
+            self.cut_back(header.at);
+            if header.at != self.bytes {
+                return false;
+            }
+        }
+        self.push(extent);
+        true
+    }
+
+    /// The pages behind the last state are void: what has made them is not known.
+    pub(crate) fn cut_back_to_state(&mut self) {
+        self.cut_back(self.resume_at);
+    }
+
+    /// Takes the pages from byte `at` on back.
+    fn cut_back(&mut self, at: u64) {
+        let behind = |extent: &&mut Extent| !extent.void && extent.header.pages > 0 && extent.header.at >= at;
+        for extent in self.extents.iter_mut().filter(behind) {
+            extent.void = true;
+            self.bytes -= u64::from(extent.header.pages);
+        }
     }
 
     /// Lets its files go.
@@ -215,44 +251,70 @@ impl Spool {
         Ok(std::mem::take(&mut self.calls))
     }
 
-    /// Appends encoded pages of a call: its audio before `encoded_through` is now in the spool,
-    /// and `resume_state` is what encoding goes on with. Neither counts before the next commit.
+    /// Appends encoded pages of a call. After a crash they count only if a state was saved behind
+    /// them.
     ///
     /// # Errors
     /// [`SpoolError::TooLong`], or [`SpoolError::File`] when the buffer is full and cannot be
     /// committed. The append was not taken then.
-    pub fn append(
+    pub fn append(&mut self, call: u128, pages: &[u8]) -> Result<(), SpoolError> {
+        let at = self.calls.get(&call).map_or(0, |spooled| spooled.bytes);
+        if pages.is_empty() { Ok(()) } else { self.push(call, at, Nanos::ZERO, &[], pages) }
+    }
+
+    /// Saves what a call goes on with behind the first `at` bytes of its pages, in which its audio
+    /// before `encoded_through` lies. It counts from the next commit on, and replaces what was saved
+    /// before.
+    ///
+    /// # Errors
+    /// As [`Spool::append`].
+    ///
+    /// # Panics
+    /// When the state is empty, or the call has fewer bytes of pages.
+    pub fn save(
         &mut self,
         call: u128,
+        at: u64,
         encoded_through: Nanos,
-        resume_state: &[u8],
+        state: &[u8],
+    ) -> Result<(), SpoolError> {
+        assert!(!state.is_empty(), "an empty state is none");
+        assert!(self.calls.get(&call).map_or(0, |spooled| spooled.bytes) >= at, "pages that are not here");
+        self.push(call, at, encoded_through, state, &[])
+    }
+
+    fn push(
+        &mut self,
+        call: u128,
+        at: u64,
+        encoded_through: Nanos,
+        state: &[u8],
         pages: &[u8],
     ) -> Result<(), SpoolError> {
-        let len = pages.len() + resume_state.len();
-        let (Ok(state), true) = (u16::try_from(resume_state.len()), len <= SPOOL_APPEND_LIMIT) else {
+        let len = pages.len() + state.len();
+        if len > SPOOL_APPEND_LIMIT {
             return Err(SpoolError::TooLong(len));
-        };
+        }
         if self.buffer.len() + len > SPOOL_BUFFER_LIMIT {
             self.commit()?;
         }
         let file = self.writable()?;
-        let entry = self.calls.entry(call).or_default();
         let header = PagesHeader {
             crc: 0,
             pages_crc: crc32c::crc32c(pages),
             pages: pages.len() as u32,
-            state,
+            state: state.len() as u32,
             call,
             encoded_through,
-            index: entry.extents.last().map_or(0, |last| last.header.index + 1),
+            at,
             dead: false,
         };
         let offset = self.base + self.buffer.len() as u64;
-        for part in [&header.bytes(resume_state)[..], resume_state, pages] {
+        for part in [&header.bytes(state)[..], state, pages] {
             self.buffer.extend_from_slice(part);
             self.buffer.resize(self.buffer.len().next_multiple_of(8), 0);
         }
-        entry.push(Extent { file, offset, header }, resume_state);
+        self.calls.entry(call).or_default().push(Extent { file, offset, header, void: false });
         self.figures.appends += 1;
         Ok(())
     }
@@ -294,7 +356,7 @@ impl Spool {
     pub fn assemble(&self, call: u128, out: &mut impl Write) -> Result<u64, SpoolError> {
         let Some(spooled) = self.calls.get(&call) else { return Ok(0) };
         let mut chunk = vec![0; 64 << 10];
-        for extent in &spooled.extents {
+        for extent in spooled.extents.iter().filter(|extent| !extent.void && extent.header.pages > 0) {
             let start = extent.offset + extent.header.pages_at();
             let pages = extent.header.pages as usize;
             let in_current = self.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &extent.file));
@@ -440,16 +502,18 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (spools, _) = SpoolDirectory::open(directory.path()).unwrap();
         let mut spool = spools.spool();
-        spool.append(1, Nanos(1), b"", b"one ").unwrap();
-        spool.append(2, Nanos(1), b"", b"two ").unwrap();
+        spool.append(1, b"one ").unwrap();
+        spool.append(2, b"two ").unwrap();
         spool.commit().unwrap();
-        spool.append(1, Nanos(2), b"", b"more").unwrap();
+        spool.append(1, b"more").unwrap();
         spool.sync = refuse;
         assert!(matches!(spool.commit(), Err(SpoolError::File { .. })));
         assert!(spool.commit().is_err());
         assert_eq!(assembled(&spool, 1), b"one more");
 
         spool.sync = File::sync_data;
+        spool.save(1, 8, Nanos(2), b"state").unwrap();
+        spool.save(2, 4, Nanos(2), b"state").unwrap();
         spool.commit().unwrap();
         assert_eq!(assembled(&spool, 1), b"one more");
         assert!(spool.figures().sync_errors >= 2);
@@ -467,13 +531,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (spools, _) = SpoolDirectory::open(directory.path()).unwrap();
         let (mut first, mut second) = (spools.spool(), spools.spool());
-        first.append(1, Nanos(1), b"", b"one ").unwrap();
+        first.append(1, b"one ").unwrap();
         for (call, spooled) in first.give_away().unwrap() {
             second.adopt(call, spooled);
         }
         assert!(first.call(1).is_none());
         drop(first);
-        second.append(1, Nanos(2), b"", b"more").unwrap();
+        second.append(1, b"more").unwrap();
         assert_eq!(assembled(&second, 1), b"one more");
         second.forget(1);
         drop(second);
@@ -486,12 +550,13 @@ mod tests {
         let (spools, _) = SpoolDirectory::open(directory.path()).unwrap();
         let mut spool = spools.spool();
         let pages = vec![1; SPOOL_APPEND_LIMIT];
-        spool.append(1, Nanos(1), b"", &pages).unwrap();
-        assert!(matches!(spool.append(1, Nanos(2), b"x", &pages), Err(SpoolError::TooLong(_))));
-        assert!(matches!(spool.append(1, Nanos(2), &[0; 65_536], b""), Err(SpoolError::TooLong(_))));
+        spool.append(1, &pages).unwrap();
+        let one_more = vec![1; SPOOL_APPEND_LIMIT + 1];
+        assert!(matches!(spool.append(1, &one_more), Err(SpoolError::TooLong(_))));
+        assert!(matches!(spool.save(1, 0, Nanos(2), &one_more), Err(SpoolError::TooLong(_))));
         spool.sync = refuse;
         let mut taken = 1;
-        while spool.append(1, Nanos(2), b"", &pages).is_ok() {
+        while spool.append(1, &pages).is_ok() {
             taken += 1;
         }
         assert!(taken * SPOOL_APPEND_LIMIT <= SPOOL_BUFFER_LIMIT, "{taken}");

@@ -25,7 +25,7 @@ const DEAD_AT: usize = 56;
 const FILE_MAGIC: [u8; 8] = *b"NJSPOOL\0";
 
 /// The format that this version writes, and the only one that it reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// "NJPG" as it lies on disk.
 const MAGIC: u32 = u32::from_le_bytes(*b"NJPG");
@@ -39,14 +39,15 @@ pub(crate) struct PagesHeader {
     pub pages_crc: u32,
     /// Bytes of the pages.
     pub pages: u32,
-    /// Bytes of the resume state.
-    pub state: u16,
+    /// Bytes of the resume state. A record holds pages or a state.
+    pub state: u32,
     /// Whose pages these are.
     pub call: u128,
-    /// Audio before this is in these pages or earlier ones.
+    /// Of a state: audio before this is in the pages before `at`.
     pub encoded_through: Nanos,
-    /// How many records of the call come before this one.
-    pub index: u64,
+    /// Bytes of the call's pages before these; those that lie there from before a crash are void. Of a
+    /// state: bytes of pages that it goes on behind.
+    pub at: u64,
     /// The call is forgotten.
     pub dead: bool,
 }
@@ -58,10 +59,10 @@ impl PagesHeader {
         bytes[..4].copy_from_slice(&MAGIC.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.pages_crc.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.pages.to_le_bytes());
-        bytes[16..18].copy_from_slice(&self.state.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.state.to_le_bytes());
         bytes[24..40].copy_from_slice(&self.call.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.encoded_through.0.to_le_bytes());
-        bytes[48..56].copy_from_slice(&self.index.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.at.to_le_bytes());
         bytes[DEAD_AT] = u8::from(self.dead);
         let crc = PagesHeader::checksum(&bytes, state);
         bytes[4..8].copy_from_slice(&crc.to_le_bytes());
@@ -77,10 +78,10 @@ impl PagesHeader {
             crc: word(4),
             pages_crc: word(8),
             pages: word(12),
-            state: word(16) as u16,
+            state: word(16),
             call: u128::from(long(24)) | u128::from(long(32)) << 64,
             encoded_through: Nanos(long(40)),
-            index: long(48),
+            at: long(48),
             dead: long(DEAD_AT) != 0,
         })
     }
@@ -92,7 +93,7 @@ impl PagesHeader {
 
     /// Bytes from the record's beginning to its pages.
     pub fn pages_at(&self) -> u64 {
-        (PAGES_HEADER_BYTES + usize::from(self.state).next_multiple_of(8)) as u64
+        PAGES_HEADER_BYTES as u64 + u64::from(self.state).next_multiple_of(8)
     }
 
     /// Bytes from the record's beginning to the next one's.
@@ -213,7 +214,7 @@ mod tests {
             state: 13,
             call: u128::MAX - 5,
             encoded_through: Nanos(u64::MAX - 9),
-            index: 1 << 40,
+            at: 1 << 40,
             dead: false,
         };
         let bytes = header.bytes(b"thirteen byte");

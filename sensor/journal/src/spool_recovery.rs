@@ -64,7 +64,7 @@ impl SpoolRecovery {
     }
 
     /// Takes one sound record in.
-    fn take(&mut self, file: &Arc<SpoolFile>, offset: u64, header: PagesHeader, state: &[u8]) {
+    fn take(&mut self, file: &Arc<SpoolFile>, offset: u64, header: PagesHeader, state: Vec<u8>) {
         if header.dead {
             self.forgotten.insert(header.call);
             if let Some(spooled) = self.calls.remove(&header.call) {
@@ -74,16 +74,13 @@ impl SpoolRecovery {
         if self.forgotten.contains(&header.call) {
             return;
         }
-        let known = self.calls.get(&header.call).and_then(|call| call.extents.last());
-        let expected = known.map_or(0, |last| last.header.index + 1);
-        if header.index > expected {
+        // Pages that lie where others did were written again because a sync had failed, or take the
+        // place of what a crash has made void.
+        let extent = Extent { file: Arc::clone(file), offset, header, void: false };
+        if !self.calls.entry(header.call).or_default().recover(extent, state) {
             let (path, bytes) = (file.path().to_path_buf(), header.stride());
             self.dropped.push(SpoolDropped { path, offset, bytes, reason: SpoolDropReason::Gap });
-        } else if header.index == expected {
-            let file = Arc::clone(file);
-            self.calls.entry(header.call).or_default().push(Extent { file, offset, header }, state);
         }
-        // Less than expected: it was written again because a sync had failed.
     }
 }
 
@@ -116,6 +113,8 @@ pub(crate) fn recover_spool(directory: &Path) -> io::Result<(SpoolRecovery, u32)
             files.push(file);
         }
     }
+    recovery.calls.retain(|_, spooled| !spooled.extents.is_empty());
+    recovery.calls.values_mut().for_each(SpooledCall::cut_back_to_state);
     for file in files {
         file.remove_unused();
     }
@@ -137,7 +136,7 @@ fn read_file(
     while offset < len {
         match read_record(file, offset, len) {
             Ok((header, state)) => {
-                recovery.take(file, offset, header, &state);
+                recovery.take(file, offset, header, state);
                 offset += header.stride();
             }
             Err(reason) => return (offset, Some(reason)),
@@ -151,7 +150,10 @@ fn read_record(file: &SpoolFile, offset: u64, len: u64) -> Result<(PagesHeader, 
     let mut bytes = [0; PAGES_HEADER_BYTES];
     read(file, &mut bytes, offset)?;
     let header = PagesHeader::from_bytes(&bytes).ok_or(SpoolDropReason::Header)?;
-    let mut state = vec![0; usize::from(header.state)];
+    if u64::from(header.state) > len {
+        return Err(SpoolDropReason::Checksum);
+    }
+    let mut state = vec![0; header.state as usize];
     read(file, &mut state, offset + PAGES_HEADER_BYTES as u64)?;
     if header.crc != PagesHeader::checksum(&bytes, &state) || offset + header.stride() > len {
         return Err(SpoolDropReason::Checksum);

@@ -141,6 +141,7 @@ impl BlockWriter {
         if journal.sender.try_send(Message::Sealed(sealed)).is_err() {
             journal.status.count_lost(&header);
             self.lane.settle(id.sequence);
+            self.lane.set_durable(id.sequence);
         }
     }
 

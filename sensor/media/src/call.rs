@@ -2,6 +2,7 @@
 
 use nightjar_schema::{GapCause, StreamUse};
 use nightjar_wire::{Format, Nanos};
+use serde::{Deserialize, Serialize};
 
 use crate::clock::ClockFit;
 use crate::dtmf::DigitLog;
@@ -9,8 +10,8 @@ use crate::frame::{AudioFrame, FRAME, FRAME_SAMPLES, FrameSink, SAMPLE_NANOS, na
 use crate::gaps::{AudioGap, GapLog};
 use crate::held::Held;
 use crate::playout::FramePlace;
-use crate::stream::{AudioStream, Rules};
-use crate::summary::{AudioSummary, Mark, StreamCounts, StreamSummary};
+use crate::stream::AudioStream;
+use crate::summary::{AudioSummary, Mark};
 use crate::timeline::{Step, Timeline};
 use crate::{AudioConfig, ChannelLayout, Decision, Fate, StreamSpec};
 
@@ -20,8 +21,9 @@ const MAX_STREAMS: usize = 256;
 /// Most times in which no sensor ran that are told apart.
 const MAX_OUTAGES: usize = 64;
 
-/// A call's audio. About 10 KB with two streams of G.711, most of it packets that wait.
-#[derive(Clone, Debug)]
+/// A call's audio. About 10 KB with two streams of G.711, most of it packets that wait. Saved and
+/// read back it goes on as if nothing had been.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CallAudio {
     config: AudioConfig,
     /// `None` while the call rings.
@@ -39,13 +41,10 @@ pub struct CallAudio {
     clock_jumped: bool,
     /// Times in which no sensor ran, on the grid, with their cause.
     outages: Vec<(i64, i64, GapCause)>,
-    /// What an earlier run of the sensor has recorded of this call, and up to where on the grid.
-    earlier: AudioSummary,
-    encoded_before: i64,
 }
 
 /// Whose streams are mixed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Dialogs {
     All,
     /// These, and the streams of no dialog.
@@ -72,31 +71,7 @@ impl CallAudio {
             digits: DigitLog::default(),
             clock_jumped: false,
             outages: Vec::new(),
-            earlier: AudioSummary::default(),
-            encoded_before: i64::MIN,
         }
-    }
-
-    /// The audio of a call of which an earlier run of the sensor has encoded `so_far.samples`
-    /// samples: the timeline goes on there. `so_far` is a [`progress`](CallAudio::progress) with
-    /// `samples` set back to what was kept. The streams are to be opened again. Packets may be read
-    /// again from any moment before; those whose place is encoded are [`Fate::Encoded`]. Counts
-    /// begin anew: each run's ledger is its own.
-    pub fn resume(config: &AudioConfig, decision: Decision, so_far: AudioSummary) -> CallAudio {
-        let mut call = CallAudio::new(config, decision);
-        call.timeline = so_far.started_at.map(|at| {
-            Timeline::resume(sample_at(at), so_far.samples, so_far.skipped_samples, config.max_silence)
-        });
-        call.encoded_before = call.timeline.as_ref().map_or(i64::MIN, |timeline| timeline.next);
-        call.digits = DigitLog::resume(so_far.digits.clone());
-        let samples = so_far.samples;
-        call.earlier = so_far;
-        // What was lost behind that point is found again.
-        call.earlier.gaps.retain(|gap| gap.cause != GapCause::Wire || gap.at_ms * 8 < samples);
-        for stream in &mut call.earlier.streams {
-            stream.heard_samples = stream.heard_samples.min(samples);
-        }
-        call
     }
 
     /// Makes a stream known. A number that is known already is described anew: who has been heard
@@ -189,8 +164,25 @@ impl CallAudio {
             return self.held.note_watermark(watermark);
         }
         self.release_held(watermark, sink);
+        self.close_frames(self.jumped_after(watermark), u64::MAX, sink);
+    }
+
+    /// As [`advance`](CallAudio::advance), but gives no frame that begins at `position` of the
+    /// recording or behind it. True when the recording has come exactly there: a call that is
+    /// saved then is saved at a place that depends on nothing but the recording. The same watermark
+    /// is to be given to `advance` before the next packet.
+    pub fn advance_to(&mut self, watermark: Nanos, position: u64, sink: &mut impl FrameSink) -> bool {
+        if self.decided.is_none() || !self.held.is_empty() {
+            return false;
+        }
+        self.close_frames(self.jumped_after(watermark), position, sink);
+        self.timeline.as_ref().is_some_and(|timeline| timeline.position == position)
+    }
+
+    /// The watermark, or where a stream's clock has jumped to if that is later.
+    fn jumped_after(&self, watermark: Nanos) -> Nanos {
         let jumped = self.streams.iter().filter_map(AudioStream::jumped_to).max();
-        self.close_frames(watermark.max(jumped.unwrap_or(Nanos::ZERO)), sink);
+        watermark.max(jumped.unwrap_or(Nanos::ZERO))
     }
 
     /// Ends the recording exactly at `end` and says what it came to; later if frames beyond `end`
@@ -200,10 +192,9 @@ impl CallAudio {
             self.decided = Some(Dialogs::All);
         }
         self.release_held(end, sink);
-        let jumped = self.streams.iter().filter_map(AudioStream::jumped_to).max();
-        let end = sample_at(end.max(jumped.unwrap_or(Nanos::ZERO)));
+        let end = sample_at(self.jumped_after(end));
         self.begin_timeline(end - 1);
-        self.close_until(end, sink);
+        self.close_until(end, u64::MAX, sink);
         if let Some(timeline) = &self.timeline {
             let rest = end - timeline.next;
             if rest > 0 && (self.is_heard_before(end) || timeline.silent_step() == Step::Record) {
@@ -215,6 +206,27 @@ impl CallAudio {
             stream.discard_queued();
         }
         self.progress()
+    }
+
+    /// Where the next frame begins, counted from the start of the recording.
+    pub fn position(&self) -> u64 {
+        self.timeline.as_ref().map_or(0, |timeline| timeline.position)
+    }
+
+    /// When the next frame begins; what was said before is in the frames that were given. Zero
+    /// before the first.
+    pub fn given_until(&self) -> Nanos {
+        self.timeline.as_ref().map_or(Nanos::ZERO, |timeline| nanos_at(timeline.next))
+    }
+
+    /// When the recording begins, if it is known.
+    pub fn started_at(&self) -> Option<Nanos> {
+        self.timeline.as_ref().map(|timeline| nanos_at(timeline.origin))
+    }
+
+    /// The streams that were opened.
+    pub fn streams(&self) -> impl Iterator<Item = u32> {
+        self.streams.iter().map(|stream| stream.spec.stream)
     }
 
     /// What it has come to so far.
@@ -233,15 +245,11 @@ impl CallAudio {
             skipped_samples: self.timeline.as_ref().map_or(0, |timeline| timeline.skipped),
             streams: self.streams.iter().map(AudioStream::summary).collect(),
             gaps: self.list_gaps(&outages),
-            unlisted_gaps: (
-                unlisted + self.earlier.unlisted_gaps.0,
-                unlisted_ms + self.earlier.unlisted_gaps.1,
-            ),
+            unlisted_gaps: (unlisted, unlisted_ms),
             digits: self.digits.list(),
             ..AudioSummary::default()
         };
         summary.duration = Nanos(summary.samples * SAMPLE_NANOS as u64);
-        self.add_earlier_streams(&mut summary);
         summary.heard =
             summary.streams.iter().filter(|stream| stream.heard_samples > 0).map(|s| s.stream).collect();
         summary.channel_legs = self.channel_legs();
@@ -262,7 +270,6 @@ impl CallAudio {
     }
 
     fn handle_now(&mut self, number: u32, stamp: Nanos, datagram: &[u8]) -> Fate {
-        let rules = Rules { late_after: self.config.late_after, encoded_before: self.encoded_before };
         let Some(index) = self.streams.iter().position(|known| known.spec.stream == number) else {
             return Fate::Discarded;
         };
@@ -280,7 +287,7 @@ impl CallAudio {
         if let Some(predecessor) = predecessor {
             stream.follow(&predecessor);
         }
-        stream.handle(arrival, datagram, rules, &mut self.digits)
+        stream.handle(arrival, datagram, self.config.late_after, &mut self.digits)
     }
 
     /// The clock of the stream that this one continues, as long as it has none of its own.
@@ -296,25 +303,25 @@ impl CallAudio {
     fn release_held(&mut self, watermark: Nanos, sink: &mut impl FrameSink) {
         let mut held = std::mem::take(&mut self.held);
         held.drain(|stream, arrival, told, datagram| {
-            self.close_frames(arrival.min(watermark), sink);
+            self.close_frames(arrival.min(watermark), u64::MAX, sink);
             self.watermark = self.watermark.max(told);
             self.handle_now(stream, arrival, datagram);
         });
     }
 
-    fn close_frames(&mut self, watermark: Nanos, sink: &mut impl FrameSink) {
+    fn close_frames(&mut self, watermark: Nanos, position: u64, sink: &mut impl FrameSink) {
         self.watermark = self.watermark.max(watermark);
         if let Some(horizon) = watermark.0.checked_sub(self.config.late_after.0) {
-            self.close_until(sample_at(Nanos(horizon)), sink);
+            self.close_until(sample_at(Nanos(horizon)), position, sink);
         }
     }
 
-    /// Closes all frames that end at `horizon` or before.
-    fn close_until(&mut self, horizon: i64, sink: &mut impl FrameSink) {
+    /// Closes all frames that end at `horizon` or before and begin before `position` of the recording.
+    fn close_until(&mut self, horizon: i64, position: u64, sink: &mut impl FrameSink) {
         self.begin_timeline(horizon - FRAME);
         let mut frame = AudioFrame::silent(self.config.channels);
-        while let Some(timeline) = self.timeline.as_mut().filter(|timeline| timeline.next + FRAME <= horizon)
-        {
+        let goes_on = |timeline: &Timeline| timeline.next + FRAME <= horizon && timeline.position < position;
+        while let Some(timeline) = self.timeline.as_mut().filter(|timeline| goes_on(timeline)) {
             let end = timeline.next + FRAME;
             let heard = self.streams.iter().any(|stream| !stream.is_silent_before(end));
             if heard || timeline.silent_step() == Step::Record {
@@ -374,8 +381,7 @@ impl CallAudio {
 
     fn list_gaps(&self, outages: &[(u64, u64, GapCause)]) -> Vec<AudioGap> {
         let holes: Vec<(u64, u64)> = outages.iter().map(|&(from, to, _)| (from, to)).collect();
-        let mut gaps = self.earlier.gaps.clone();
-        gaps.extend(self.gaps.list(&holes));
+        let mut gaps = self.gaps.list(&holes);
         gaps.extend(outages.iter().filter(|(from, to, _)| from < to).map(|&(from, to, cause)| AudioGap {
             stream: None,
             leg: None,
@@ -387,24 +393,8 @@ impl CallAudio {
         gaps
     }
 
-    fn add_earlier_streams(&self, summary: &mut AudioSummary) {
-        for earlier in &self.earlier.streams {
-            match summary.streams.iter_mut().find(|stream| stream.stream == earlier.stream) {
-                Some(stream) => stream.heard_samples += earlier.heard_samples,
-                None => {
-                    summary
-                        .streams
-                        .push(StreamSummary { counts: StreamCounts::default(), ..earlier.clone() });
-                }
-            }
-        }
-    }
-
     fn channel_legs(&self) -> Vec<Vec<u16>> {
         let mut legs = vec![Vec::new(); self.config.channels.count()];
-        for (channel, earlier) in legs.iter_mut().zip(&self.earlier.channel_legs) {
-            channel.extend_from_slice(earlier);
-        }
         for stream in self.streams.iter().filter(|stream| stream.heard_samples > 0) {
             legs[channel_of(&stream.spec, self.config.channels, self.mirrored)].extend(stream.spec.leg);
         }
@@ -424,14 +414,10 @@ impl CallAudio {
             .collect();
         sides.sort_unstable();
         sides.dedup();
-        let earlier = &self.earlier;
-        let both_earlier = !earlier.heard.is_empty() && !earlier.marks.contains(&Mark::OneSided);
         let mut marks = Vec::new();
-        marks.extend((sides.len() == 1 && !both_earlier).then_some(Mark::OneSided));
-        let undecodable = summary.counts().undecodable > 0 || earlier.marks.contains(&Mark::Undecodable);
-        marks.extend(undecodable.then_some(Mark::Undecodable));
-        let jumped = self.clock_jumped || earlier.marks.contains(&Mark::ClockJump);
-        marks.extend(jumped.then_some(Mark::ClockJump));
+        marks.extend((sides.len() == 1).then_some(Mark::OneSided));
+        marks.extend((summary.counts().undecodable > 0).then_some(Mark::Undecodable));
+        marks.extend(self.clock_jumped.then_some(Mark::ClockJump));
         marks
     }
 }

@@ -14,6 +14,7 @@
 //! A timestamp that is not to be believed (reset, frozen, hours away) is replaced by the arrival.
 
 use nightjar_wire::Nanos;
+use serde::{Deserialize, Serialize};
 
 use crate::frame::{SAMPLE_NANOS, nanos_at, sample_at};
 
@@ -90,7 +91,7 @@ pub(crate) struct Moved {
 }
 
 /// A run of packets that all came too late: at a steady pace, their time has moved for good.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct LateRun {
     count: u32,
     since: Nanos,
@@ -99,7 +100,7 @@ struct LateRun {
 }
 
 /// The moves that are still allowed after an anchor.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Settling {
     until: Nanos,
     /// First packet, as counted and as placed.
@@ -110,7 +111,7 @@ struct Settling {
 }
 
 /// The fit of one stream.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct ClockFit {
     /// The grid's number of the sample at tick 0; `None` before the first packet.
     shift: Option<i64>,

@@ -3,9 +3,10 @@
 
 use nightjar_schema::StreamUse;
 use nightjar_wire::{Format, Nanos};
+use serde::{Deserialize, Serialize};
 
 /// How parties become channels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChannelLayout {
     /// All parties on one channel.
     Mono,
@@ -24,7 +25,7 @@ impl ChannelLayout {
 }
 
 /// Layout and limits of a call's audio.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioConfig {
     /// How parties become channels.
     pub channels: ChannelLayout,
@@ -63,7 +64,7 @@ pub enum Decision {
 }
 
 /// One SSRC on one flow, and who is heard on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamSpec {
     /// The pipeline's number for the stream.
     pub stream: u32,
@@ -108,8 +109,6 @@ pub enum Fate {
     Queued,
     /// Kept raw until the call is answered.
     Held,
-    /// It is in what was encoded before a resume.
-    Encoded,
     /// Its sequence number had come before.
     Duplicate,
     /// Its frame had closed before it came.

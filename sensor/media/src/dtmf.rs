@@ -9,9 +9,6 @@ const MAX_DIGITS: usize = 4096;
 /// Earlier events whose repeated end packets are still recognised.
 const REMEMBERED: usize = 4;
 
-/// A digit that is found again lies this near, however much of it is read again.
-const SAME_PRESS: Nanos = Nanos::from_millis(40);
-
 /// The keys by event code (RFC 4733, table 7).
 const KEYS: &[u8; 16] = b"0123456789*#ABCD";
 
@@ -29,11 +26,9 @@ pub struct Digit {
 }
 
 /// The digits of a call, in order of discovery.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct DigitLog {
     digits: Vec<Digit>,
-    /// How many of them an earlier run has found: their packets may be read again.
-    earlier: usize,
 }
 
 impl DigitLog {
@@ -44,20 +39,8 @@ impl DigitLog {
         digits
     }
 
-    /// Continues an earlier list.
-    pub(crate) fn resume(digits: Vec<Digit>) -> DigitLog {
-        DigitLog { earlier: digits.len(), digits }
-    }
-
     /// The new digit's place in the log.
     fn push(&mut self, digit: Digit) -> Option<usize> {
-        let again = self.digits[..self.earlier].iter().position(|known| {
-            let apart = known.at.signed_since(digit.at).unsigned_abs();
-            (known.stream, known.digit) == (digit.stream, digit.digit) && apart < SAME_PRESS.0
-        });
-        if again.is_some() {
-            return again;
-        }
         (self.digits.len() < MAX_DIGITS).then(|| {
             self.digits.push(digit);
             self.digits.len() - 1
@@ -66,7 +49,7 @@ impl DigitLog {
 }
 
 /// One event, from its start on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct KeyPress {
     /// RTP time of its start, or of the latest segment's (RFC 4733, 2.5.1.3).
     timestamp: RtpTime,
@@ -80,7 +63,7 @@ struct KeyPress {
 }
 
 /// The events of one stream.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct EventTracker {
     /// The latest first.
     presses: [Option<KeyPress>; REMEMBERED],

@@ -4,12 +4,10 @@
 use nightjar_codec::{EncodeError, OpusSettings};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    AudioFrame, ChannelLayout, FrameSink, OggOpusPoint, OggOpusWriter, OpusLayout, WavWriter, wav_header,
-};
+use crate::{AudioFrame, ChannelLayout, FrameSink, OggOpusPoint, OggOpusWriter, OpusLayout, WavWriter};
 
 /// What a recording is stored as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EncoderConfig {
     /// 16-bit PCM at 8 kHz.
     Wav {
@@ -42,15 +40,15 @@ impl EncoderConfig {
     }
 }
 
-/// Where a recording can be continued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a recording was cut, and can be continued to the very same bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EncoderPoint {
     /// After this many samples per channel.
     Wav {
         /// Samples per channel that were written.
         samples: u64,
     },
-    /// After the last whole page.
+    /// Between two pages.
     OggOpus(OggOpusPoint),
 }
 
@@ -135,19 +133,20 @@ impl Encoder {
         }
     }
 
-    /// Where the recording can be continued from the bytes so far.
-    pub fn point(&self) -> EncoderPoint {
-        match self {
-            Encoder::Wav(writer) => EncoderPoint::Wav { samples: writer.samples() },
-            Encoder::OggOpus(writer) => EncoderPoint::OggOpus(writer.point()),
+    /// Makes what was encoded so far whole, so that [`Encoder::resume`] can go on behind it. A
+    /// recording's bytes depend on where it is cut.
+    pub fn cut(&mut self, out: &mut Vec<u8>) {
+        if let Encoder::OggOpus(writer) = self {
+            writer.cut(out);
         }
     }
 
-    /// The header of a recording of which only the bytes up to `point` are left; empty for Ogg.
-    pub fn header_at(config: &EncoderConfig, point: &EncoderPoint) -> Vec<u8> {
-        match config {
-            EncoderConfig::Wav { channels } => wav_header(*channels, point.samples()).to_vec(),
-            EncoderConfig::OggOpus { .. } => Vec::new(),
+    /// Where the recording can be continued from the bytes so far; `None` when something was
+    /// encoded since it was cut.
+    pub fn point(&self) -> Option<EncoderPoint> {
+        match self {
+            Encoder::Wav(writer) => Some(EncoderPoint::Wav { samples: writer.samples() }),
+            Encoder::OggOpus(writer) => writer.point().map(EncoderPoint::OggOpus),
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct AudioGap {
 }
 
 /// A gap in samples from the start of the recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct SampleGap {
     pub(crate) position: u64,
     pub(crate) samples: u64,
@@ -31,7 +31,7 @@ pub(crate) struct SampleGap {
 }
 
 /// The gaps of a call.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct GapLog {
     gaps: Vec<SampleGap>,
     /// Gaps that found no room, and their samples.

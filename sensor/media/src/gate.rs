@@ -25,6 +25,21 @@ pub(crate) enum Activity {
 }
 
 impl Gate {
+    /// A gate that stays open for so many frames.
+    pub(crate) fn opened_for(open_for: u32) -> Gate {
+        Gate { open_for }
+    }
+
+    /// For how many frames it stays open.
+    pub(crate) fn open_for(&self) -> u32 {
+        self.open_for
+    }
+
+    /// Whether it lets the next frame through, silent or not.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open_for > 0
+    }
+
     /// Judges the next frame.
     pub(crate) fn judge(&mut self, sound: bool) -> Activity {
         let was_open = self.open_for > 0;

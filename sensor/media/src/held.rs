@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use nightjar_wire::Nanos;
+use serde::{Deserialize, Serialize};
 
 use crate::stream::MAX_BACKWARDS;
 
@@ -10,7 +11,7 @@ use crate::stream::MAX_BACKWARDS;
 const OVERHEAD: usize = size_of::<HeldPacket>();
 
 /// One packet's place among the bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct HeldPacket {
     stream: u32,
     arrival: Nanos,
@@ -19,7 +20,7 @@ struct HeldPacket {
 }
 
 /// The packets, in the order in which they were handed over.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Held {
     packets: Vec<HeldPacket>,
     bytes: Vec<u8>,

@@ -1,5 +1,7 @@
 //! Ogg Opus (RFC 7845): frames in, pages of a second out, the length exact to the sample.
 
+use std::collections::VecDeque;
+
 use nightjar_codec::{EncodeError, MAX_PACKET_BYTES, OpusChannels, OpusEncoder, OpusSettings};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +18,10 @@ const PACKET_GRANULES: u64 = FRAME_SAMPLES as u64 * GRANULES_PER_SAMPLE;
 
 /// Packets of a page: 1 s.
 const PAGE_PACKETS: u64 = 50;
+
+/// Frames that an encoder which begins anew is told of: with fewer it would predict from a past that
+/// the decoder does not have.
+const REHEARSED: usize = 10;
 
 /// The name that stands in OpusTags; nothing of the call does.
 const VENDOR: &[u8] = b"Nightjar";
@@ -51,8 +57,8 @@ impl OpusLayout {
     }
 }
 
-/// Where a stream can be continued: the end of the last page that was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a stream was cut, and can be continued: between two pages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OggOpusPoint {
     /// How its channels are coded: the header that is written says so.
     pub layout: OpusLayout,
@@ -65,6 +71,10 @@ pub struct OggOpusPoint {
     /// Samples per channel, at [`SAMPLE_RATE`], that are in the pages: the frames to go on with
     /// begin there.
     pub samples: u64,
+    /// For how many frames each gate stays open.
+    open_for: [u32; 2],
+    /// The frames before, when a gate is open.
+    before: Vec<i16>,
 }
 
 /// One stream's gate, and its encoder while the gate is open: who is silent needs no memory, and
@@ -88,6 +98,11 @@ pub struct OggOpusWriter {
     open_packets: u64,
     samples: u64,
     serial: u32,
+    /// The latest frames' samples, channel after channel: what an encoder that begins anew is told
+    /// first.
+    before: VecDeque<i16>,
+    /// Nothing was encoded since the stream began or was cut.
+    is_cut: bool,
 }
 
 /// An encoded packet, on the stack: ten thousand calls need not keep one each.
@@ -114,7 +129,9 @@ impl OggOpusWriter {
         serial: u32,
         out: &mut Vec<u8>,
     ) -> Result<OggOpusWriter, EncodeError> {
-        let start = OggOpusPoint { layout, serial, page_sequence: 0, granule: 0, samples: 0 };
+        let (open_for, before) = ([0; 2], Vec::new());
+        let start =
+            OggOpusPoint { layout, serial, page_sequence: 0, granule: 0, samples: 0, open_for, before };
         let mut writer = OggOpusWriter::resume(settings, start)?;
         let head = writer.head();
         writer.pages.push(&head);
@@ -124,8 +141,7 @@ impl OggOpusWriter {
         Ok(writer)
     }
 
-    /// Continues a stream after its last whole page. The encoder starts afresh: the first 6.5 ms
-    /// are faded in unless [`prime`](OggOpusWriter::prime) tells it what came before.
+    /// Continues a stream where it was cut.
     ///
     /// # Errors
     /// Like [`new`](OggOpusWriter::new)'s.
@@ -139,22 +155,48 @@ impl OggOpusWriter {
         let settings = OpusSettings { bitrate: settings.bitrate / count as i32, ..settings };
         // The settings are tried out now, where somebody can be told.
         let lookahead = OpusEncoder::new(channels, settings)?.lookahead()?;
-        let voice = || Voice { channels, settings, gate: Gate::default(), encoder: None };
-        Ok(OggOpusWriter {
+        let voice =
+            |open_for: &u32| Voice { channels, settings, gate: Gate::opened_for(*open_for), encoder: None };
+        let mut writer = OggOpusWriter {
             layout,
-            voices: std::iter::repeat_with(voice).take(count).collect(),
+            voices: point.open_for[..count].iter().map(voice).collect(),
             pages: PageWriter::new(point.serial, point.page_sequence),
             pre_skip: lookahead as u64 * GRANULES_PER_SAMPLE,
             packets: point.granule / PACKET_GRANULES,
             open_packets: 0,
             samples: point.samples,
             serial: point.serial,
-        })
+            before: point.before.into(),
+            is_cut: true,
+        };
+        writer.begin_anew();
+        Ok(writer)
     }
 
-    /// Tells the encoder of a stream that is continued what the frame before sounded like.
-    pub fn prime(&mut self, frame: &AudioFrame) {
-        self.encode(Some(frame));
+    /// Ends the open page, and lets the encoders begin anew: what follows depends on nothing but
+    /// the frames before, which keep the joint from being heard.
+    pub fn cut(&mut self, out: &mut Vec<u8>) {
+        if self.open_packets > 0 {
+            self.pages.flush(self.packets * PACKET_GRANULES, PageFlag::None, out);
+            self.open_packets = 0;
+        }
+        if !self.is_cut {
+            self.begin_anew();
+            self.is_cut = true;
+        }
+    }
+
+    /// A gate that is closed has no encoder, and gets a fresh one when it opens.
+    fn begin_anew(&mut self) {
+        let layout = self.layout;
+        let before = &*self.before.make_contiguous();
+        for (index, voice) in self.voices.iter_mut().enumerate().filter(|(_, voice)| voice.gate.is_open()) {
+            let channels: &[usize] = match layout {
+                OpusLayout::Coupled => &[0, 1],
+                OpusLayout::Mono | OpusLayout::Parties => &[index],
+            };
+            voice.begin_anew(before, layout.channels().count(), channels);
+        }
     }
 
     /// Encodes the next frame. A page that is full goes to `out` first.
@@ -166,6 +208,20 @@ impl OggOpusWriter {
         let packet = self.encode(Some(frame));
         self.page_packet(packet.as_slice(), out);
         self.samples += frame.len as u64;
+        self.remember(frame);
+    }
+
+    /// Keeps the frame for the next cut.
+    fn remember(&mut self, frame: &AudioFrame) {
+        let samples = self.layout.channels().count() * FRAME_SAMPLES;
+        self.before.reserve_exact(REHEARSED * samples - self.before.len());
+        if self.before.len() == REHEARSED * samples {
+            self.before.drain(..samples);
+        }
+        for channel in 0..self.layout.channels().count() {
+            self.before.extend(frame.plane(channel));
+        }
+        self.is_cut = false;
     }
 
     /// Ends the stream: the last page says where the last sample lies (RFC 7845, 4.4).
@@ -178,16 +234,24 @@ impl OggOpusWriter {
         self.pages.flush(end, PageFlag::LastOfStream, out);
     }
 
-    /// Where the stream can be continued from what is in `out` so far.
-    pub fn point(&self) -> OggOpusPoint {
-        let packets = self.packets - self.open_packets;
-        OggOpusPoint {
+    /// Where the stream can be continued from what is in `out` so far; `None` when something was
+    /// encoded since it was cut.
+    pub fn point(&self) -> Option<OggOpusPoint> {
+        if !self.is_cut {
+            return None;
+        }
+        let mut open_for = [0; 2];
+        open_for.iter_mut().zip(&self.voices).for_each(|(left, voice)| *left = voice.gate.open_for());
+        let is_open = self.voices.iter().any(|voice| voice.gate.is_open());
+        Some(OggOpusPoint {
             layout: self.layout,
             serial: self.serial,
             page_sequence: self.pages.sequence(),
-            granule: packets * PACKET_GRANULES,
-            samples: packets * FRAME_SAMPLES as u64,
-        }
+            granule: self.packets * PACKET_GRANULES,
+            samples: self.samples,
+            open_for,
+            before: if is_open { self.before.iter().copied().collect() } else { Vec::new() },
+        })
     }
 
     /// Puts the packet on the open page; a full page is written only now, since the last one of
@@ -236,6 +300,22 @@ impl OggOpusWriter {
 }
 
 impl Voice {
+    /// Forgets everything but the frames before, which are encoded once more, for nobody.
+    fn begin_anew(&mut self, before: &[i16], all_channels: usize, channels: &[usize]) {
+        self.encoder = OpusEncoder::new(self.channels, self.settings).ok();
+        let Some(encoder) = &mut self.encoder else { return };
+        let (mut samples, mut unheard) = ([0; 2 * FRAME_SAMPLES], [0; MAX_PACKET_BYTES]);
+        let samples = &mut samples[..channels.len() * FRAME_SAMPLES];
+        for frame in before.chunks_exact(all_channels * FRAME_SAMPLES) {
+            for (offset, &channel) in channels.iter().enumerate() {
+                let plane = &frame[channel * FRAME_SAMPLES..][..FRAME_SAMPLES];
+                let slots = samples[offset..].iter_mut().step_by(channels.len());
+                slots.zip(plane).for_each(|(slot, &sample)| *slot = sample);
+            }
+            encoder.encode(samples, &mut unheard).expect("20 ms fit into an Opus packet");
+        }
+    }
+
     /// Appends the frame's channels, interleaved and encoded, to `packet`.
     fn encode(&mut self, frame: Option<&AudioFrame>, channels: &[usize], packet: &mut Packet) {
         let sound = frame.is_some_and(|frame| {

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use nightjar_codec::{AudioDecoder, Codec, Decoder};
 use nightjar_wire::Nanos;
+use serde::{Deserialize, Serialize};
 
 use crate::frame::FRAME_SAMPLES;
 use crate::gaps::{GapLog, SampleGap};
@@ -15,7 +16,7 @@ use crate::queue::{PacketQueue, QueuedPacket};
 pub(crate) const MAX_PACKET_SAMPLES: usize = 1280;
 
 /// What was played last.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Played {
     sequence: i64,
     /// First sample after it, on the grid and in the recording.
@@ -57,13 +58,15 @@ pub(crate) struct Heard {
 }
 
 /// The state of one stream's playing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Playout {
     /// The packet in play, decoded, and its first sample on the grid.
     current: Vec<i16>,
     current_at: i64,
     /// End of what was heard, on the grid: none of it is heard again.
     heard_until: Option<i64>,
+    /// Not saved: G.711 decodes each packet for itself.
+    #[serde(skip)]
     decoder: Option<(Codec, AudioDecoder)>,
     last: Option<Played>,
     /// The highest count in the sequence that was taken from the queue.

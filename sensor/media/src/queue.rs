@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use nightjar_codec::Codec;
 use nightjar_wire::Nanos;
+use serde::{Deserialize, Serialize};
 
 use crate::frame::nanos_at;
 
@@ -15,7 +16,7 @@ const MAX_PACKETS: usize = 512;
 const MAX_RUNS: usize = 128;
 
 /// A packet with its place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct QueuedPacket {
     /// Its count in the sequence.
     pub(crate) sequence: i64,
@@ -41,7 +42,7 @@ impl QueuedPacket {
 }
 
 /// Numbers, one after the other, of packets without speech (events, comfort noise).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Speechless {
     first: i64,
     count: i64,
@@ -50,9 +51,10 @@ struct Speechless {
 }
 
 /// The queue. Payload buffers go round: nothing is allocated once it has reached its usual length.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct PacketQueue {
     packets: VecDeque<QueuedPacket>,
+    #[serde(skip)]
     spare: Vec<Vec<u8>>,
     speechless: VecDeque<Speechless>,
 }

@@ -1,6 +1,7 @@
 //! The order of a stream's packets by sequence number (RFC 3550, A.1), duplicates included.
 
 use nightjar_wire::SeqNumber;
+use serde::{Deserialize, Serialize};
 
 /// How far behind the highest number duplicates are still told apart.
 const WINDOW: i64 = 128;
@@ -33,7 +34,7 @@ pub(crate) enum Order {
 }
 
 /// What was seen of a stream's sequence numbers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct SequenceWindow {
     /// The highest number and its count.
     highest: Option<(SeqNumber, i64)>,

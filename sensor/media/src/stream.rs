@@ -3,6 +3,7 @@
 use nightjar_codec::{Codec, Decoder};
 use nightjar_schema::StreamUse;
 use nightjar_wire::{Format, Nanos, RtpTime, RtpView};
+use serde::{Deserialize, Serialize};
 
 use crate::clock::{ClockFit, Placement, Timing};
 use crate::dtmf::{DigitLog, EventPacket, EventTracker};
@@ -27,17 +28,8 @@ const MAX_GOES_ON_TICKS: i32 = 8000;
 /// Out of order, a packet lies within this of its neighbour, in samples: 1 s.
 const MAX_NEIGHBOUR: i64 = 8000;
 
-/// What holds for all streams of a call.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
-    /// How long frames wait.
-    pub(crate) late_after: Nanos,
-    /// Samples of the grid before this one are encoded already.
-    pub(crate) encoded_before: i64,
-}
-
 /// One stream of a call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct AudioStream {
     pub(crate) spec: StreamSpec,
     pub(crate) counts: StreamCounts,
@@ -52,6 +44,7 @@ pub(crate) struct AudioStream {
     /// The latest packet of speech: its RTP time, and that counted on over wraps.
     latest_time: Option<(RtpTime, i64)>,
     /// The payload type of the latest packet of speech, to spare the search.
+    #[serde(skip)]
     known: Option<(u8, Codec)>,
     /// When it is back after it was away, and how many packets it lost when it left.
     returns: Option<(Nanos, u16)>,
@@ -162,13 +155,13 @@ impl AudioStream {
         &mut self,
         arrival: Nanos,
         datagram: &[u8],
-        rules: Rules,
+        late_after: Nanos,
         digits: &mut DigitLog,
     ) -> Fate {
-        let fate = self.sort(arrival, datagram, rules, digits);
+        let fate = self.sort(arrival, datagram, late_after, digits);
         let counts = &mut self.counts;
         match fate {
-            Fate::Queued | Fate::Encoded => counts.encoded += 1,
+            Fate::Queued => counts.encoded += 1,
             Fate::Event => (counts.encoded, counts.events) = (counts.encoded + 1, counts.events + 1),
             Fate::ComfortNoise => {
                 (counts.encoded, counts.comfort_noise) = (counts.encoded + 1, counts.comfort_noise + 1);
@@ -183,7 +176,7 @@ impl AudioStream {
         fate
     }
 
-    fn sort(&mut self, arrival: Nanos, datagram: &[u8], rules: Rules, digits: &mut DigitLog) -> Fate {
+    fn sort(&mut self, arrival: Nanos, datagram: &[u8], late_after: Nanos, digits: &mut DigitLog) -> Fate {
         let Ok(rtp) = RtpView::parse(datagram) else {
             self.counts.malformed += 1;
             return Fate::Discarded;
@@ -195,7 +188,7 @@ impl AudioStream {
         let fate = match self.kind(&rtp) {
             PayloadKind::Audio(codec) => match codec.decoder().samples(rtp.payload()) {
                 Ok(samples @ 1..=MAX_PACKET_SAMPLES) => {
-                    return self.place(arrival, &rtp, numbered, (codec, samples as u16), rules);
+                    return self.place(arrival, &rtp, numbered, (codec, samples as u16), late_after);
                 }
                 Ok(0) => Fate::Discarded,
                 _ => Fate::Undecodable,
@@ -278,14 +271,14 @@ impl AudioStream {
         rtp: &RtpView<'_>,
         numbered: Numbered,
         (codec, samples): (Codec, u16),
-        rules: Rules,
+        late_after: Nanos,
     ) -> Fate {
         let ticks = self.ticks(rtp.timestamp());
         let Numbered { sequence, missing, in_order } = numbered;
         let (at, stretch) = if in_order {
             self.latest_time = Some((rtp.timestamp(), ticks));
             let timing = Timing { arrival, ticks, samples: i64::from(samples), missing, sequence };
-            match self.clock.place(&timing, rules.late_after) {
+            match self.clock.place(&timing, late_after) {
                 Placement::Late => return Fate::Late,
                 Placement::Ahead => return Fate::Discarded,
                 Placement::At(place) => {
@@ -296,15 +289,12 @@ impl AudioStream {
                 }
             }
         } else {
-            match self.place_between(arrival, sequence, ticks, rules.late_after) {
+            match self.place_between(arrival, sequence, ticks, late_after) {
                 Some(at) => (at, 0),
                 None => return Fate::Late,
             }
         };
         let packet = QueuedPacket { sequence, ticks, at, samples, stretch, codec, payload: Vec::new() };
-        if packet.end() <= rules.encoded_before {
-            return Fate::Encoded;
-        }
         if self.queue.is_full() {
             return Fate::Discarded;
         }

@@ -2,11 +2,12 @@
 //! too long to be true.
 
 use nightjar_wire::Nanos;
+use serde::{Deserialize, Serialize};
 
 use crate::frame::{FRAME, FRAME_SAMPLES, SAMPLE_NANOS};
 
 /// Where the recording stands on the grid.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Timeline {
     /// The recording's first sample on the grid.
     pub(crate) origin: i64,
@@ -36,14 +37,6 @@ impl Timeline {
     pub(crate) fn new(origin: i64, max_silence: Nanos) -> Timeline {
         let max_silence = (max_silence.0 / SAMPLE_NANOS as u64) as i64;
         Timeline { origin, next: origin, position: 0, heard_until: origin, skipped: 0, max_silence }
-    }
-
-    /// The timeline of a recording of which `samples` are encoded and `skipped` were left out.
-    pub(crate) fn resume(origin: i64, samples: u64, skipped: u64, max_silence: Nanos) -> Timeline {
-        let mut timeline = Timeline::new(origin, max_silence);
-        timeline.next = origin + (samples + skipped) as i64;
-        (timeline.position, timeline.skipped, timeline.heard_until) = (samples, skipped, timeline.next);
-        timeline
     }
 
     /// Whether the next frame, in which nobody is heard, still belongs into the recording.

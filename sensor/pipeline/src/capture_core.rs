@@ -12,6 +12,7 @@ use nightjar_wire::{
 };
 use uuid::Uuid;
 
+use crate::checkpoints::Checkpoints;
 use crate::event::CoreEvent;
 use crate::learned::{Learned, LearnedEndpoints};
 use crate::ledger::{Dropped, Ignored, Ledger};
@@ -19,6 +20,7 @@ use crate::outage::Interrupted;
 use crate::preroll::{self, Evicted, Preroll};
 use crate::reassembly::{Outcome, Reassembly};
 use crate::recovery::Recovered;
+use crate::saved::Checkpoint;
 
 mod signalled;
 
@@ -38,7 +40,7 @@ pub enum Depth {
 /// Whether signalling's state is journalled, so that a later start can continue its calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Snapshots {
-    /// At each change of a call.
+    /// At each change of a call, and with its streams' figures from time to time.
     OnChange,
     /// Never: nothing outlives the process (replay).
     Never,
@@ -51,6 +53,9 @@ pub struct CoreConfig {
     pub depth: Depth,
     /// Whether calls can be continued after a crash.
     pub snapshots: Snapshots,
+    /// Capture time between two checkpoints of a call: with its worker's own saving it bounds what a
+    /// call in progress needs of the journal.
+    pub checkpoint_every: Nanos,
     /// Signalling's own settings.
     pub signal: SignalConfig,
     /// The flow table's.
@@ -118,6 +123,7 @@ pub struct CaptureCore<O> {
     evicted: Vec<Evicted>,
     /// Streams that an outage of the sensor has interrupted.
     interrupted: Interrupted,
+    checkpoints: Checkpoints,
 }
 
 impl<O: CoreOutput> CaptureCore<O> {
@@ -144,6 +150,7 @@ impl<O: CoreOutput> CaptureCore<O> {
             closed: 0,
             evicted: Vec::new(),
             interrupted: Interrupted::default(),
+            checkpoints: Checkpoints::new(config.checkpoint_every),
             config,
         }
     }
@@ -173,7 +180,11 @@ impl<O: CoreOutput> CaptureCore<O> {
         }
         self.interrupted = found.interrupted;
         self.directory.handle_time(now);
-        for call in self.directory.open_calls().collect::<Vec<_>>() {
+        let calls: Vec<CallKey> = self.directory.open_calls().collect();
+        if self.config.snapshots == Snapshots::OnChange {
+            self.checkpoints.handle_restored(&calls, now);
+        }
+        for call in calls {
             self.interrupted.handle_outage(call, &self.flows);
             // A call's state was written before its media came: without them it would wait for
             // hours for a BYE that fell into the outage.
@@ -305,10 +316,29 @@ impl<O: CoreOutput> CaptureCore<O> {
         self.give_up_fragments(given_up);
         self.directory.handle_time(now);
         self.drain_directory();
+        self.write_checkpoints(now);
+    }
+
+    /// Says what is known of the calls whose time has come.
+    fn write_checkpoints(&mut self, now: Nanos) {
+        while let Some(call) = self.checkpoints.poll(now) {
+            let Some(state) = self.directory.snapshot(call) else { continue };
+            self.checkpoints.handle_opened(call, now);
+            let streams: Vec<_> = self.flows.streams_of(call).cloned().collect();
+            let ids: Vec<u32> = streams.iter().map(|stream| stream.id).collect();
+            let checkpoint = Checkpoint { state, streams, interrupted: self.interrupted.of(&ids) };
+            self.output.event(now, CoreEvent::Checkpoint { call, checkpoint });
+        }
+        self.set_due();
     }
 
     fn set_due(&mut self) {
-        let times = [self.directory.next_time(), self.preroll.next_time(), self.reassembly.next_time()];
+        let times = [
+            self.directory.next_time(),
+            self.preroll.next_time(),
+            self.reassembly.next_time(),
+            self.checkpoints.next_time(),
+        ];
         self.due = times.into_iter().flatten().min().unwrap_or(Nanos::MAX);
     }
 
@@ -507,6 +537,7 @@ mod tests {
         let config = CoreConfig {
             depth: Depth::Payload,
             snapshots: Snapshots::Never,
+            checkpoint_every: Nanos::MAX,
             signal: SignalConfig::default(),
             limits: Limits::default(),
             realm: Realm(0),

@@ -9,7 +9,10 @@ use nightjar_store::{Container, RecordingName, RecordingStore, StoreError, Store
 use nightjar_wire::Nanos;
 use uuid::Uuid;
 
-use crate::recording::{NewFile, Part, RecordingTarget};
+use crate::recording::{NewFile, Part, RecordingTarget, ResumedFile, Save};
+
+/// Bytes of a WAV header, for which room is left.
+const WAV_HEADER: u64 = 44;
 
 /// A worker's spool before the store that all workers share. A recording whose header comes last
 /// (WAV) is large and grows in its own file instead: the spool would write every byte twice.
@@ -26,8 +29,8 @@ impl DiskTarget {
 
     fn write(&self, file: &NewFile<'_>) -> Result<StoredRecording, StoreError> {
         let name = name(file.call, file.container, file.started_at);
-        let mut out = if self.store.has_grown(&name) {
-            let mut out = self.store.resume(name)?;
+        let mut out = if file.container == Container::Wav && file.appended > 0 {
+            let mut out = self.store.resume(name, WAV_HEADER + file.appended)?;
             out.overwrite(0, file.header).map_err(StoreError::at("write", &name.path()))?;
             out
         } else {
@@ -50,20 +53,46 @@ fn name(call: Uuid, container: Container, started_at: Nanos) -> RecordingName {
 
 impl RecordingTarget for DiskTarget {
     fn append(&mut self, part: &Part<'_>) -> Result<(), String> {
-        if part.reserve > 0 {
+        if part.container == Container::Wav {
             let name = name(part.call, part.container, Nanos::ZERO);
-            return self.store.grow(&name, part.reserve, part.bytes).map_err(|error| error.to_string());
+            let grown = self.store.grow(&name, WAV_HEADER + part.at, part.bytes);
+            return grown.map_err(|error| error.to_string());
         }
-        // After a crash a call is mixed again from the journal: the spool needs no resume state.
-        self.spool
-            .append(part.call.as_u128(), Nanos::ZERO, &[], part.bytes)
-            .map_err(|error| error.to_string())
+        self.spool.append(part.call.as_u128(), part.bytes).map_err(|error| error.to_string())
+    }
+
+    fn save(&mut self, save: &Save<'_>) -> Result<(), String> {
+        let in_spool = match save.container {
+            Container::Opus => save.appended,
+            Container::Wav => 0,
+        };
+        if in_spool < save.appended {
+            // A state must not be durable before what it goes on behind.
+            let name = name(save.call, save.container, Nanos::ZERO);
+            self.store.sync_grown(&name).map_err(|error| error.to_string())?;
+        }
+        let saved = self.spool.save(save.call.as_u128(), in_spool, save.through, save.state);
+        saved.map_err(|error| error.to_string())
+    }
+
+    fn resume(&mut self, from: &ResumedFile) -> Result<(), String> {
+        match from.container {
+            Container::Wav => {
+                let name = name(from.call, from.container, from.started_at);
+                self.store.cut_back(&name, WAV_HEADER + from.appended).map_err(|error| error.to_string())
+            }
+            Container::Opus => {
+                let spooled = self.spool.call(from.call.as_u128()).map_or(0, |spooled| spooled.bytes);
+                if spooled == from.appended {
+                    return Ok(());
+                }
+                Err(format!("the spool has {spooled} bytes of {}, not {}", from.call, from.appended))
+            }
+        }
     }
 
     fn store(&mut self, file: &NewFile<'_>) -> Result<StoredRecording, String> {
-        let stored = self.write(file);
-        self.spool.forget(file.call.as_u128());
-        stored.map_err(|error| error.to_string())
+        self.write(file).map_err(|error| error.to_string())
     }
 
     fn discard(&mut self, call: Uuid) {
@@ -80,8 +109,8 @@ impl RecordingTarget for DiskTarget {
         self.spool.adopt(call.as_u128(), spooled);
     }
 
-    fn commit(&mut self) {
+    fn commit(&mut self) -> Result<(), String> {
         // What could not be committed stays in memory; an append that finds no room says so.
-        let _ = self.spool.commit();
+        self.spool.commit().map_err(|error| error.to_string())
     }
 }

@@ -5,6 +5,8 @@ use nightjar_wire::{CallKey, FlowKey, Format, MediaKind, Nanos};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::saved::Checkpoint;
+
 /// One event record of the journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum CoreEvent {
@@ -20,30 +22,7 @@ pub enum CoreEvent {
         answered: bool,
     },
     /// A stream joined a call, or what is known of it changed.
-    Stream {
-        /// The call.
-        call: CallKey,
-        /// The stream's id, as its records carry it.
-        stream: u32,
-        /// Where it was seen.
-        flow: FlowKey,
-        /// Index of the dialog that explains it.
-        dialog: Option<u16>,
-        /// Index of the leg that speaks.
-        speaker: Option<u16>,
-        /// Index of the leg that listens.
-        receiver: Option<u16>,
-        /// RTP's synchronisation source.
-        ssrc: u32,
-        /// What it carries.
-        kind: MediaKind,
-        /// What its payload types stand for.
-        formats: Vec<Format>,
-        /// The stream that it repeats.
-        copy_of: Option<u32>,
-        /// The stream that it continues after an SSRC change.
-        continues: Option<u32>,
-    },
+    Stream(StreamTold),
     /// The call was answered in a dialog; other early dialogs lost.
     Answered {
         /// The call.
@@ -105,6 +84,14 @@ pub enum CoreEvent {
         /// How many are lost, right behind the last packet.
         lost: u16,
     },
+    /// All that the capture core knows of the call: of nobody but the media worker it needs
+    /// anything that was written before.
+    Checkpoint {
+        /// The call.
+        call: CallKey,
+        /// What it knows.
+        checkpoint: Checkpoint,
+    },
 }
 
 impl CoreEvent {
@@ -112,14 +99,42 @@ impl CoreEvent {
     pub fn call(&self) -> CallKey {
         match self {
             CoreEvent::Opened { call, .. }
-            | CoreEvent::Stream { call, .. }
+            | CoreEvent::Stream(StreamTold { call, .. })
             | CoreEvent::Answered { call, .. }
             | CoreEvent::Ended { call, .. }
             | CoreEvent::Snapshot { call, .. }
             | CoreEvent::Closed { call, .. }
             | CoreEvent::Outage { call, .. }
             | CoreEvent::Abandoned { call }
-            | CoreEvent::Returned { call, .. } => *call,
+            | CoreEvent::Returned { call, .. }
+            | CoreEvent::Checkpoint { call, .. } => *call,
         }
     }
+}
+
+/// What is known of a stream.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StreamTold {
+    /// The call.
+    pub call: CallKey,
+    /// The stream's id, as its records carry it.
+    pub stream: u32,
+    /// Where it was seen.
+    pub flow: FlowKey,
+    /// Index of the dialog that explains it.
+    pub dialog: Option<u16>,
+    /// Index of the leg that speaks.
+    pub speaker: Option<u16>,
+    /// Index of the leg that listens.
+    pub receiver: Option<u16>,
+    /// RTP's synchronisation source.
+    pub ssrc: u32,
+    /// What it carries.
+    pub kind: MediaKind,
+    /// What its payload types stand for.
+    pub formats: Vec<Format>,
+    /// The stream that it repeats.
+    pub copy_of: Option<u32>,
+    /// The stream that it continues after an SSRC change.
+    pub continues: Option<u32>,
 }

@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn an_endpoint_is_told_once_and_forgotten_with_its_last_call() {
         let mut learned = LearnedEndpoints::default();
-        let mut news = |learned: &mut LearnedEndpoints| learned.drain().collect::<Vec<_>>();
+        let news = |learned: &mut LearnedEndpoints| learned.drain().collect::<Vec<_>>();
         learned.bind(&binding(1, 4000));
         learned.bind(&binding(1, 4000));
         learned.bind(&binding(2, 4000));

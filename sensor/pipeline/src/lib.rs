@@ -4,8 +4,11 @@
 
 mod analysed;
 mod audio_ledger;
+mod call_in_progress;
 mod capture_core;
 mod capture_loop;
+mod checkpoints;
+mod closing;
 mod disk_target;
 mod event;
 mod journalled;
@@ -19,6 +22,7 @@ mod recording;
 mod recovery;
 mod row;
 mod rows;
+mod saved;
 mod worker_loop;
 
 pub use analysed::Analysed;
@@ -26,12 +30,14 @@ pub use audio_ledger::{AudioLedger, Discarded, SharedAudioLedger};
 pub use capture_core::{CaptureCore, CoreConfig, CoreOutput, Depth, Kept, Restored, Snapshots};
 pub use capture_loop::{AfterError, capture_loop};
 pub use disk_target::DiskTarget;
-pub use event::CoreEvent;
+pub use event::{CoreEvent, StreamTold};
 pub use journalled::{EventReader, Journalled, Told, Unwatched, Watcher};
 pub use learned::Learned;
 pub use ledger::{DROPPED, Dropped, IGNORED, Ignored, Ledger};
-pub use media_worker::{Finished, Keep, MediaWorker, OpenCalls, WorkerConfig};
-pub use recording::{NewFile, Part, RecordingConfig, RecordingTarget};
+pub use media_worker::{EarlierRuns, Finished, Keep, MediaWorker, OpenCalls, WorkerConfig};
+pub use outage::InterruptedStreams;
+pub use recording::{NewFile, Part, RecordingConfig, RecordingTarget, ResumedFile, Save};
 pub use recovery::{Recovered, recover};
 pub use rows::InOrder;
-pub use worker_loop::worker_loop;
+pub use saved::{Checkpoint, LaneKey};
+pub use worker_loop::{Rows, worker_loop};

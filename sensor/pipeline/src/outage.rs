@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use nightjar_flow::FlowTable;
 use nightjar_wire::{CallKey, SeqNumber};
+use serde::{Deserialize, Serialize};
 
 /// A larger step is no loss but another numbering, as in the stream's figures.
 const LONGEST_STEP: i16 = 3_000;
@@ -18,7 +19,31 @@ pub(crate) struct Interrupted {
     missed: BTreeMap<u32, u64>,
 }
 
+/// What is known of one call's streams.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct InterruptedStreams {
+    waiting: Vec<(u32, SeqNumber)>,
+    missed: Vec<(u32, u64)>,
+}
+
 impl Interrupted {
+    /// What is known of some streams, to be saved.
+    pub(crate) fn of(&self, streams: &[u32]) -> InterruptedStreams {
+        let of = |stream: &&u32| streams.contains(stream);
+        let waiting = self.waiting.iter().filter(|(stream, _)| of(stream));
+        let missed = self.missed.iter().filter(|(stream, _)| of(stream));
+        InterruptedStreams {
+            waiting: waiting.map(|(stream, number)| (*stream, *number)).collect(),
+            missed: missed.map(|(stream, number)| (*stream, *number)).collect(),
+        }
+    }
+
+    /// Goes on with what was saved.
+    pub(crate) fn resume(&mut self, saved: InterruptedStreams) {
+        self.waiting.extend(saved.waiting);
+        self.missed.extend(saved.missed);
+    }
+
     /// An outage has interrupted the call's streams.
     pub(crate) fn handle_outage(&mut self, call: CallKey, flows: &FlowTable) {
         let streams = flows.streams_of(call).filter(|stream| stream.figures.packets > 0);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nightjar_flow::{FlowTable, Membership, StreamFacts, StreamKey};
-use nightjar_journal::{RecordKind, Recovery};
+use nightjar_journal::{Record, RecordKind, Recovery};
 use nightjar_wire::{CallKey, Nanos, RtpView};
 use uuid::Uuid;
 
@@ -13,16 +13,14 @@ use crate::journalled::{EventReader, Told};
 use crate::media_worker::MediaWorker;
 use crate::outage::Interrupted;
 use crate::recording::RecordingTarget;
-
-/// A lane of a run: run, core, worker.
-type LaneKey = (u32, u16, u16);
+use crate::saved::{LaneKey, Marks, Place, Resumed};
 
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Recovered {
     /// The last state that signalling wrote of each call that was not closed.
     pub snapshots: BTreeMap<CallKey, Vec<u8>>,
-    /// Packets that were read again.
+    /// Packets that were read again, or that the saved calls had read.
     pub packets: u64,
     /// Event records that could not be read.
     pub unreadable: u64,
@@ -36,10 +34,28 @@ pub struct Recovered {
     lane_of: BTreeMap<CallKey, LaneKey>,
     /// Calls that were written down before the crash: nothing of them is needed.
     done: BTreeSet<CallKey>,
+    /// Calls that were saved, and up to where.
+    saved: BTreeMap<CallKey, SavedUntil>,
+    /// Streams of this journal.
+    keys: BTreeMap<u32, (StreamKey, CallKey)>,
+    /// Calls whose beginning is in this journal.
+    opened: BTreeSet<CallKey>,
+    /// Packets that were counted again.
+    numbered: u64,
 }
 
-/// Reads the journal again: `worker` mixes what was recorded, `flows` counts its streams. Calls
-/// that `is_done` knows are passed over.
+/// What was saved of a call.
+#[derive(Debug)]
+struct SavedUntil {
+    id: Uuid,
+    marks: Marks,
+    /// Its audio.
+    until: Nanos,
+}
+
+/// Reads the journal again: `worker` mixes what was recorded, `flows` counts its streams. Of calls
+/// that the worker has [resumed](MediaWorker::resume) only what they lack is read; calls that
+/// `is_done` knows are passed over.
 pub fn recover<T: RecordingTarget>(
     journal: &mut Recovery,
     flows: &mut FlowTable,
@@ -47,53 +63,99 @@ pub fn recover<T: RecordingTarget>(
     is_done: impl Fn(Uuid) -> bool,
 ) -> Recovered {
     let mut found = Recovered::default();
+    for call in worker.take_resumed() {
+        found.resume(call, flows);
+    }
     // An event's parts follow each other within a lane.
     let mut readers: BTreeMap<LaneKey, EventReader> = BTreeMap::new();
-    let mut keys: BTreeMap<u32, StreamKey> = BTreeMap::new();
     while let Some(block) = journal.next_block() {
-        let lane = (block.run, block.id.core, block.id.worker);
+        let lane = LaneKey { run: block.run, core: block.id.core, worker: block.id.worker };
         let events = readers.entry(lane).or_default();
         let last = found.lanes.entry(lane).or_default();
         *last = block.last_arrival.max(*last);
-        for record in block.records() {
-            let header = record.header;
-            match header.kind {
-                RecordKind::Media => {
-                    found.packets += 1;
-                    if let (Some(key), Ok(rtp)) = (keys.get(&header.stream), RtpView::parse(record.bytes)) {
-                        // Mirror copies were left out before the journal: a number of its own for
-                        // each datagram keeps repetitions what they are.
-                        let ip_id = Some((found.packets % 65_535) as u16 + 1);
-                        flows.handle_rtp(header.arrival, key.flow, &rtp, ip_id);
-                        found.interrupted.handle_packet(header.stream, rtp.sequence());
+        for (record, index) in block.records().zip(0..) {
+            let place = Place { block: block.id.sequence, record: index };
+            if record.header.kind != RecordKind::Event {
+                found.handle_packet(&record, lane.run, place, flows, worker);
+                continue;
+            }
+            match events.handle_record(record.bytes) {
+                Told::Watermark(watermark) => worker.handle_watermark(watermark),
+                Told::Event(event) if found.is_wanted(&event, &is_done) => {
+                    let saved = found.saved.get(&event.call()).map(|saved| saved.marks);
+                    if !saved.is_some_and(|marks| marks.has_told(lane.run, place)) {
+                        found.handle_event(&event, lane, flows);
                     }
-                    worker.handle_record(None, &record);
-                }
-                RecordKind::Rtcp | RecordKind::Datagram => {
-                    found.packets += 1;
-                    worker.handle_record(None, &record);
-                }
-                RecordKind::Event => match events.handle_record(record.bytes) {
-                    Told::Watermark(watermark) => worker.handle_watermark(watermark),
-                    Told::Event(event) => {
-                        if found.is_wanted(&event, &is_done, &mut keys) {
-                            found.handle_event(&event, lane, flows, &mut keys);
-                            worker.handle_event(event);
-                        }
+                    if !saved.is_some_and(|marks| marks.has_read(lane.run, place)) {
+                        worker.handle_event(event);
                     }
-                    Told::Part => {}
-                    Told::Unreadable => found.unreadable += 1,
-                },
+                }
+                Told::Event(_) | Told::Part => {}
+                Told::Unreadable => found.unreadable += 1,
             }
         }
     }
+    worker.discard_stateless();
     found
 }
 
 impl Recovered {
+    /// Goes on with a call that was saved.
+    fn resume(&mut self, call: Resumed, flows: &mut FlowTable) {
+        let Resumed { key, id, marks, until, packets, checkpoint } = call;
+        self.packets += packets;
+        for stream in checkpoint.streams {
+            self.keys.insert(stream.id, (stream.key, key));
+            flows.adopt_stream(stream);
+        }
+        self.interrupted.resume(checkpoint.interrupted);
+        self.snapshots.insert(key, checkpoint.state);
+        self.lane_of.insert(key, marks.lane);
+        self.saved.insert(key, SavedUntil { id, marks, until });
+    }
+
+    /// Takes a packet for whomever it is new to.
+    fn handle_packet<T: RecordingTarget>(
+        &mut self,
+        record: &Record<'_>,
+        run: u32,
+        place: Place,
+        flows: &mut FlowTable,
+        worker: &mut MediaWorker<T>,
+    ) {
+        let header = record.header;
+        let stream = self.keys.get(&header.stream).filter(|_| header.kind == RecordKind::Media).copied();
+        let call = match header.kind {
+            RecordKind::Rtcp => Some(CallKey(header.stream)),
+            _ => stream.map(|(_, call)| call),
+        };
+        let saved = call.and_then(|call| self.saved.get(&call)).map(|saved| saved.marks);
+        if !saved.is_some_and(|marks| marks.has_told(run, place))
+            && let (Some((key, _)), Ok(rtp)) = (stream, RtpView::parse(record.bytes))
+        {
+            // Mirror copies were left out before the journal: a number of its own for each datagram
+            // keeps repetitions what they are.
+            self.numbered += 1;
+            let ip_id = Some((self.numbered % 65_535) as u16 + 1);
+            flows.handle_rtp(header.arrival, key.flow, &rtp, ip_id);
+            self.interrupted.handle_packet(header.stream, rtp.sequence());
+        }
+        if !saved.is_some_and(|marks| marks.has_read(run, place)) {
+            self.packets += 1;
+            worker.handle_packet(record);
+        }
+    }
+
     /// The last moment that the journal knows of a call: whatever its lane last held.
     pub(crate) fn last_at(&self, call: CallKey) -> Nanos {
-        self.lane_of.get(&call).and_then(|lane| self.lanes.get(lane)).copied().unwrap_or(Nanos::MAX)
+        let lane = self.lane_of.get(&call).and_then(|lane| self.lanes.get(lane)).copied();
+        let saved = self.saved.get(&call).map(|saved| saved.until);
+        lane.max(saved).unwrap_or(Nanos::MAX)
+    }
+
+    /// The least number that the next run may have: places that were saved are in earlier ones.
+    pub fn next_run(&self) -> u32 {
+        self.saved.values().map(|saved| saved.marks.lane.run + 1).max().unwrap_or(0)
     }
 
     /// Calls that were not closed, whether signalling's state of them was found or not.
@@ -101,68 +163,64 @@ impl Recovered {
         self.lane_of.keys().copied()
     }
 
+    /// Whether a call begins that has the key of one that was saved, and is over.
+    fn is_successor(&self, event: &CoreEvent) -> bool {
+        let CoreEvent::Opened { call, id, .. } = event else { return false };
+        !self.lane_of.contains_key(call) && self.saved.get(call).is_some_and(|saved| saved.id != *id)
+    }
+
     /// False for events of calls that were written down before the crash.
-    fn is_wanted(
-        &mut self,
-        event: &CoreEvent,
-        is_done: impl Fn(Uuid) -> bool,
-        keys: &mut BTreeMap<u32, StreamKey>,
-    ) -> bool {
+    fn is_wanted(&mut self, event: &CoreEvent, is_done: impl Fn(Uuid) -> bool) -> bool {
         let call = event.call();
+        if let CoreEvent::Closed { order, .. } = event {
+            self.closed = self.closed.max(order + 1);
+        }
         match event {
+            // Its marks say what is wanted of it, and of earlier calls with the same key.
+            _ if self.saved.contains_key(&call) && !self.is_successor(event) => return true,
             CoreEvent::Opened { id, .. } if is_done(*id) => {
                 self.done.insert(call);
             }
             // A later call may have the same key.
             CoreEvent::Opened { .. } => {
                 self.done.remove(&call);
+                self.saved.remove(&call);
+                self.opened.insert(call);
             }
-            CoreEvent::Stream { stream, .. } if self.done.contains(&call) => {
-                keys.remove(stream);
+            // Its beginning is not in the journal any more, since it was saved, and then written down.
+            CoreEvent::Closed { row, .. } if is_done(row.id) => {
+                self.done.insert(call);
             }
-            CoreEvent::Closed { order, .. } => self.closed = self.closed.max(order + 1),
+            CoreEvent::Stream(told) if self.done.contains(&call) => {
+                self.keys.remove(&told.stream);
+            }
             _ => {}
         }
-        !self.done.contains(&call)
+        let is_known = self.opened.contains(&call);
+        let is_closed = matches!(event, CoreEvent::Closed { .. });
+        !self.done.contains(&call) && (is_known || is_closed)
     }
 
-    fn handle_event(
-        &mut self,
-        event: &CoreEvent,
-        lane: LaneKey,
-        flows: &mut FlowTable,
-        keys: &mut BTreeMap<u32, StreamKey>,
-    ) {
+    fn handle_event(&mut self, event: &CoreEvent, lane: LaneKey, flows: &mut FlowTable) {
         self.lane_of.insert(event.call(), lane);
         match event {
-            CoreEvent::Stream {
-                call,
-                stream,
-                flow,
-                dialog,
-                speaker,
-                receiver,
-                ssrc,
-                kind,
-                formats,
-                copy_of,
-                continues,
-            } => {
-                let key = StreamKey { flow: *flow, ssrc: *ssrc };
-                keys.insert(*stream, key);
-                let facts = StreamFacts {
-                    membership: Membership {
-                        call: *call,
-                        dialog: *dialog,
-                        speaker: *speaker,
-                        receiver: *receiver,
-                    },
-                    kind: *kind,
-                    formats: formats.clone(),
-                    copy_of: *copy_of,
-                    continues: *continues,
+            CoreEvent::Stream(told) => {
+                let key = StreamKey { flow: told.flow, ssrc: told.ssrc };
+                self.keys.insert(told.stream, (key, told.call));
+                let membership = Membership {
+                    call: told.call,
+                    dialog: told.dialog,
+                    speaker: told.speaker,
+                    receiver: told.receiver,
                 };
-                flows.recover_stream(*stream, key, &facts);
+                let facts = StreamFacts {
+                    membership,
+                    kind: told.kind,
+                    formats: told.formats.clone(),
+                    copy_of: told.copy_of,
+                    continues: told.continues,
+                };
+                flows.recover_stream(told.stream, key, &facts);
             }
             CoreEvent::Snapshot { call, state } => {
                 self.snapshots.insert(*call, state.clone());
@@ -177,7 +235,8 @@ impl Recovered {
             }
             CoreEvent::Outage { call, .. } => self.interrupted.handle_outage(*call, flows),
             CoreEvent::Returned { call, .. } => flows.handle_resume(*call),
-            CoreEvent::Opened { .. } | CoreEvent::Answered { .. } => {}
+            // What it says has been read here.
+            CoreEvent::Opened { .. } | CoreEvent::Answered { .. } | CoreEvent::Checkpoint { .. } => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use nightjar_journal::{BlockReader, Next};
+use uuid::Uuid;
 
 use crate::media_worker::{Finished, MediaWorker};
 use crate::recording::RecordingTarget;
@@ -12,11 +13,21 @@ const NAPS: (Duration, Duration) = (Duration::from_micros(200), Duration::from_m
 /// How often what is spooled is committed and dead blocks are let go.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Runs until the lane is closed and read to its end. `finished` gets each call when it is done.
+/// Where rows are written down.
+pub trait Rows {
+    /// A call is done.
+    fn finish(&mut self, done: Finished);
+    /// Whether everything that was said of a call is written down for good.
+    fn is_durable(&mut self, call: Uuid) -> bool;
+    /// Makes what was said durable now, as far as the disk lets it.
+    fn commit(&mut self);
+}
+
+/// Runs until the lane is closed and read to its end. `rows` gets each call when it is done.
 pub fn worker_loop<T: RecordingTarget>(
     reader: &mut BlockReader,
     worker: &mut MediaWorker<T>,
-    mut finished: impl FnMut(Finished),
+    rows: &mut impl Rows,
 ) {
     let mut nap = NAPS.0;
     let mut committed_at = Instant::now();
@@ -28,7 +39,7 @@ pub fn worker_loop<T: RecordingTarget>(
                 if !worker.has_finished() {
                     continue;
                 }
-                worker.take_finished().into_iter().for_each(&mut finished);
+                worker.take_finished().into_iter().for_each(|done| rows.finish(done));
             }
             Next::Lost(packets) => worker.handle_lost(packets),
             Next::Idle(_) => {
@@ -39,10 +50,22 @@ pub fn worker_loop<T: RecordingTarget>(
         }
         if committed_at.elapsed() >= COMMIT_INTERVAL {
             committed_at = Instant::now();
-            worker.commit();
-            // A call's packets are needed until it is stored: after a crash it is mixed again.
+            settle(worker, rows);
+            worker.commit(reader.durable());
+            // What lies before is saved, or written down.
             reader.keep_from(worker.oldest_block().unwrap_or_else(|| reader.position().sequence));
         }
     }
-    worker.take_finished().into_iter().for_each(finished);
+    worker.take_finished().into_iter().for_each(|done| rows.finish(done));
+    rows.commit();
+    settle(worker, rows);
+    // Rows of recordings that were stored only now.
+    rows.commit();
+    settle(worker, rows);
+    worker.commit(reader.durable());
+}
+
+fn settle<T: RecordingTarget>(worker: &mut MediaWorker<T>, rows: &mut impl Rows) {
+    worker.settle(|call| rows.is_durable(call));
+    worker.take_finished().into_iter().for_each(|done| rows.finish(done));
 }

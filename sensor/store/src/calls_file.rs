@@ -1,12 +1,12 @@
 //! `calls.jsonl`: one line per final call. A line is there whole or not at all, and a call that
 //! is finished twice (before and after a crash) is there once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use nightjar_schema::Call;
+use nightjar_schema::{Call, RecordingState};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -34,6 +34,19 @@ pub enum RowOutcome {
 struct Key {
     id: Uuid,
     revision: u32,
+    #[serde(default)]
+    recordings: Vec<State>,
+}
+
+/// Of a recording only this.
+#[derive(Deserialize)]
+struct State {
+    state: RecordingState,
+}
+
+/// Whether a recording of the call is not stored.
+fn has_pending(call: &Call) -> bool {
+    call.recordings.iter().any(|recording| recording.state == RecordingState::Pending)
 }
 
 /// The file. One writer per output folder.
@@ -47,6 +60,8 @@ pub struct CallsFile {
     len: u64,
     /// The newest calls in it and their revisions. A call's id begins with its time.
     held: BTreeMap<Uuid, u32>,
+    /// Those of them whose recordings are not stored.
+    pending: BTreeSet<Uuid>,
     /// Bytes of a torn last line that were cut off at the start.
     cut: u64,
     /// What a committed row is to survive.
@@ -67,8 +82,8 @@ impl CallsFile {
         let file = OpenOptions::new().read(true).append(true).create(true).open(&path);
         let file = file.map_err(StoreError::file("open", &path))?;
         durability.sync_folder(out_dir).map_err(StoreError::file("sync", out_dir))?;
-        let mut calls =
-            CallsFile { path, file, len: 0, held: BTreeMap::new(), cut: 0, durability, dirty: false };
+        let (held, pending) = (BTreeMap::new(), BTreeSet::new());
+        let mut calls = CallsFile { path, file, len: 0, held, pending, cut: 0, durability, dirty: false };
         calls.scan()?;
         Ok(calls)
     }
@@ -76,6 +91,23 @@ impl CallsFile {
     /// The revision in which a call is there; `None` when it is not (or is very old).
     pub fn held(&self, call: Uuid) -> Option<u32> {
         self.held.get(&call).copied()
+    }
+
+    /// True for a call that is there with all of its recordings: nothing of it is to be made any more.
+    pub fn is_done(&self, call: Uuid) -> bool {
+        self.held.contains_key(&call) && !self.pending.contains(&call)
+    }
+
+    /// A call whose recording has been stored after all, by whoever did not know that a row without
+    /// it had been written, gets a revision that wins over that one.
+    pub fn raise_revision(&self, call: &mut Call) {
+        if let Some(held) = self.held(call.id)
+            && self.pending.contains(&call.id)
+            && !call.recordings.is_empty()
+            && !has_pending(call)
+        {
+            call.revision = call.revision.max(held + 1);
+        }
     }
 
     /// Bytes of a torn last line that were cut off at the start.
@@ -96,7 +128,7 @@ impl CallsFile {
             serde_json::to_vec(call).map_err(|source| StoreError::Json { what: "a call", source })?;
         line.push(b'\n');
         self.write(&line)?;
-        self.hold(call.id, call.revision);
+        self.hold(call.id, call.revision, has_pending(call));
         Ok(RowOutcome::Written)
     }
 
@@ -125,11 +157,20 @@ impl CallsFile {
     }
 
     /// Remembers a call.
-    fn hold(&mut self, call: Uuid, revision: u32) {
+    fn hold(&mut self, call: Uuid, revision: u32, is_pending: bool) {
         let held = self.held.entry(call).or_default();
-        *held = (*held).max(revision);
-        if self.held.len() > HELD_LIMIT {
-            self.held.pop_first();
+        if revision >= *held {
+            *held = revision;
+            if is_pending {
+                self.pending.insert(call)
+            } else {
+                self.pending.remove(&call)
+            };
+        }
+        if self.held.len() > HELD_LIMIT
+            && let Some((oldest, _)) = self.held.pop_first()
+        {
+            self.pending.remove(&oldest);
         }
     }
 
@@ -151,7 +192,11 @@ impl CallsFile {
             }
             // The first line may be the rest of one, and then it does not parse.
             if let Ok(key) = serde_json::from_slice::<Key>(&line) {
-                self.hold(key.id, key.revision);
+                self.hold(
+                    key.id,
+                    key.revision,
+                    key.recordings.iter().any(|r| r.state == RecordingState::Pending),
+                );
             }
             if line.last() != Some(&b'\n') {
                 return self.mend(at, &line);

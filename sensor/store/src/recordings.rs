@@ -93,53 +93,104 @@ impl RecordingStore {
     /// # Errors
     /// When the folder cannot be made, read or written.
     pub fn new(out_dir: &Path, durability: Durability) -> Result<RecordingStore, StoreError> {
+        RecordingStore::reopen(out_dir, durability, |_| false)
+    }
+
+    /// As [`RecordingStore::new`], but what an earlier run has let grow of the calls that `goes_on`
+    /// knows stays, for [`RecordingStore::cut_back`].
+    ///
+    /// # Errors
+    /// As [`RecordingStore::new`].
+    pub fn reopen(
+        out_dir: &Path,
+        durability: Durability,
+        goes_on: impl Fn(Uuid) -> bool,
+    ) -> Result<RecordingStore, StoreError> {
         let incoming = out_dir.join(INCOMING);
         fs::create_dir_all(&incoming).map_err(StoreError::file("create", &incoming))?;
         for entry in fs::read_dir(&incoming).map_err(StoreError::file("read", &incoming))? {
             let path = entry.map_err(StoreError::file("read", &incoming))?.path();
-            fs::remove_file(&path).map_err(StoreError::file("remove", &path))?;
+            let call = path.file_stem().and_then(|stem| Uuid::try_parse(stem.to_str()?).ok());
+            if !call.is_some_and(&goes_on) {
+                fs::remove_file(&path).map_err(StoreError::file("remove", &path))?;
+            }
         }
         Ok(RecordingStore { root: out_dir.to_path_buf(), durability })
     }
 
-    /// Lets a recording grow in its own file, which is open only for this call: bytes at its end,
-    /// behind room for a header of `reserve` bytes when it is new. [`RecordingStore::resume`] goes
-    /// on with it. `started_at` need not be known yet.
+    /// Lets a recording grow in its own file, which is open only for this call. `at` is how many
+    /// bytes the file has, the room for its header included: 0 is a new one, and what a disk that
+    /// filled up took of an earlier attempt is overwritten. [`RecordingStore::resume`] goes on with
+    /// it. `started_at` need not be known yet.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn grow(&self, name: &RecordingName, reserve: usize, bytes: &[u8]) -> Result<(), StoreError> {
-        let path = self.root.join(INCOMING).join(name.file_name());
-        let open = OpenOptions::new().append(true).create(true).open(&path);
-        let mut file = open.map_err(StoreError::file("create", &path))?;
-        let is_new = file.metadata().map_err(StoreError::file("read", &path))?.len() == 0;
-        let header = if is_new { vec![0; reserve] } else { Vec::new() };
-        let written = file.write_all(&header).and_then(|()| file.write_all(bytes));
-        written.map_err(StoreError::file("write", &path))
+    pub fn grow(&self, name: &RecordingName, at: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.incoming(name);
+        let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let file = open.map_err(StoreError::file("create", &path))?;
+        file.write_all_at(bytes, at).map_err(StoreError::file("write", &path))
+    }
+
+    /// Makes durable what has grown so far.
+    ///
+    /// # Errors
+    /// When it has not grown, or the disk refuses.
+    pub fn sync_grown(&self, name: &RecordingName) -> Result<(), StoreError> {
+        let path = self.incoming(name);
+        let file = File::open(&path).map_err(StoreError::file("open", &path))?;
+        self.durability.sync(&file).map_err(StoreError::file("sync", &path))?;
+        let folder = self.root.join(INCOMING);
+        self.durability.sync_folder(&folder).map_err(StoreError::file("sync", &folder))
+    }
+
+    /// Goes back to the first `bytes` of what an earlier run has let grow: what came behind them is
+    /// made again. A file that had its final name already gets back to the growing ones.
+    ///
+    /// # Errors
+    /// When there is no such file, it is shorter, or the disk refuses.
+    pub fn cut_back(&self, name: &RecordingName, bytes: u64) -> Result<(), StoreError> {
+        let (path, target) = (self.incoming(name), self.root.join(name.path()));
+        if !path.exists() {
+            fs::rename(&target, &path).map_err(StoreError::file("open", &target))?;
+        }
+        let file = OpenOptions::new().write(true).open(&path).map_err(StoreError::file("open", &path))?;
+        let len = file.metadata().map_err(StoreError::file("read", &path))?.len();
+        if len < bytes {
+            return Err(StoreError::file("read", &path)(io::ErrorKind::UnexpectedEof.into()));
+        }
+        file.set_len(bytes).map_err(StoreError::file("shorten", &path))
+    }
+
+    /// Where a recording lies until it is whole.
+    fn incoming(&self, name: &RecordingName) -> PathBuf {
+        self.root.join(INCOMING).join(name.file_name())
     }
 
     /// True when parts of the recording have grown in its own file.
     pub fn has_grown(&self, name: &RecordingName) -> bool {
-        self.root.join(INCOMING).join(name.file_name()).exists()
+        self.incoming(name).exists()
     }
 
-    /// Opens a recording that has grown, to overwrite its header, add its end and finish it.
+    /// Opens a recording that has grown to `bytes`, to overwrite its header, add its end and finish
+    /// it. Dropped before it is finished it stays, to be resumed again.
     ///
     /// # Errors
     /// When it has not grown, or the disk refuses.
-    pub fn resume(&self, name: RecordingName) -> Result<RecordingFile, StoreError> {
-        let path = self.root.join(INCOMING).join(name.file_name());
+    pub fn resume(&self, name: RecordingName, bytes: u64) -> Result<RecordingFile, StoreError> {
+        let path = self.incoming(&name);
         let file = OpenOptions::new().read(true).append(true).open(&path);
         let file = file.map_err(StoreError::file("open", &path))?;
-        let bytes = file.metadata().map_err(StoreError::file("read", &path))?.len();
+        file.set_len(bytes).map_err(StoreError::file("shorten", &path))?;
         let file = BufWriter::with_capacity(64 << 10, file);
-        Ok(RecordingFile { store: self.clone(), name, incoming: path, file, hash: None, bytes })
+        let leftover = Leftover::Kept;
+        Ok(RecordingFile { store: self.clone(), name, incoming: path, file, hash: None, bytes, leftover })
     }
 
     /// Removes what has grown.
     pub fn discard(&self, name: &RecordingName) {
         // Nothing may have grown.
-        let _ = fs::remove_file(self.root.join(INCOMING).join(name.file_name()));
+        let _ = fs::remove_file(self.incoming(name));
     }
 
     /// Begins a recording. It is to be written from front to back.
@@ -147,7 +198,7 @@ impl RecordingStore {
     /// # Errors
     /// When the file cannot be made; also when the same recording is being written already.
     pub fn begin(&self, name: RecordingName) -> Result<RecordingFile, StoreError> {
-        let path = self.root.join(INCOMING).join(name.file_name());
+        let path = self.incoming(&name);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
         let file = file.map_err(StoreError::file("create", &path))?;
         Ok(RecordingFile {
@@ -157,11 +208,22 @@ impl RecordingStore {
             file: BufWriter::with_capacity(64 << 10, file),
             hash: Some(Sha256::new()),
             bytes: 0,
+            leftover: Leftover::Removed,
         })
     }
 }
 
-/// A recording that is being written. Dropped before it is finished, it leaves nothing.
+/// What becomes of a recording's file when it is dropped before it is finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leftover {
+    /// It can be made again.
+    Removed,
+    /// It holds what has grown.
+    Kept,
+}
+
+/// A recording that is being written. Dropped before it is finished, it leaves nothing but what has
+/// grown before.
 #[derive(Debug)]
 pub struct RecordingFile {
     /// Where it belongs.
@@ -176,6 +238,8 @@ pub struct RecordingFile {
     hash: Option<Sha256>,
     /// Bytes written so far.
     bytes: u64,
+    /// When it is dropped.
+    leftover: Leftover,
 }
 
 impl RecordingFile {
@@ -247,8 +311,10 @@ impl Write for RecordingFile {
 
 impl Drop for RecordingFile {
     fn drop(&mut self) {
-        // Gone already when the file has its name.
-        let _ = fs::remove_file(&self.incoming);
+        if self.leftover == Leftover::Removed {
+            // Gone already when the file has its name.
+            let _ = fs::remove_file(&self.incoming);
+        }
     }
 }
 

@@ -213,11 +213,13 @@ fn snapshots(frames: &[Frame]) -> Vec<Vec<u8>> {
 }
 
 fn spool_files() -> [(&'static str, Vec<u8>); 2] {
-    let one = |index| image::spool_record(1, index, b"state", b"OggS pages of one call");
+    let pages = b"OggS pages of one call";
+    let one = |index: u64| image::spool_record(1, index * pages.len() as u64, b"", pages);
+    let saved = image::spool_record(1, pages.len() as u64, b"state", b"");
     let two = image::spool_record(2, 0, b"", b"OggS pages of another call");
     [
-        ("one-call", [&[1], one(0).as_slice(), &one(1)].concat()),
-        ("two-calls", [&[3], one(0).as_slice(), &two, &one(1)].concat()),
+        ("one-call", [&[1], one(0).as_slice(), &saved, &one(1)].concat()),
+        ("two-calls", [&[3], one(0).as_slice(), &two, &saved, &one(1)].concat()),
     ]
 }
 

@@ -127,14 +127,14 @@ pub(crate) fn repair_segment(image: &mut [u8], number: u32) {
     }
 }
 
-/// One record of the spool.
-pub(crate) fn spool_record(call: u128, index: u64, state: &[u8], pages: &[u8]) -> Vec<u8> {
+/// One record of the spool, behind the first `at` bytes of the call's pages.
+pub(crate) fn spool_record(call: u128, at: u64, state: &[u8], pages: &[u8]) -> Vec<u8> {
     let mut record = vec![0; 64];
     record[..4].copy_from_slice(b"NJPG");
     record[12..16].copy_from_slice(&(pages.len() as u32).to_le_bytes());
-    record[16..18].copy_from_slice(&(state.len() as u16).to_le_bytes());
+    record[16..20].copy_from_slice(&(state.len() as u32).to_le_bytes());
     record[24..40].copy_from_slice(&call.to_le_bytes());
-    record[48..56].copy_from_slice(&index.to_le_bytes());
+    record[48..56].copy_from_slice(&at.to_le_bytes());
     record.extend_from_slice(state);
     record.resize(record.len().next_multiple_of(8), 0);
     record.extend_from_slice(pages);
@@ -144,7 +144,7 @@ pub(crate) fn spool_record(call: u128, index: u64, state: &[u8], pages: &[u8]) -
 }
 
 /// What a spool file begins with.
-pub(crate) const SPOOL_HEADER: [u8; 16] = *b"NJSPOOL\0\x01\0\0\0\0\0\0\0";
+pub(crate) const SPOOL_HEADER: [u8; 16] = *b"NJSPOOL\0\x02\0\0\0\0\0\0\0";
 
 fn seal_spool_record(record: &mut [u8]) -> Option<usize> {
     let header = record.get(..64)?;
@@ -152,7 +152,7 @@ fn seal_spool_record(record: &mut [u8]) -> Option<usize> {
         return None;
     }
     let pages = u32::from_le_bytes([header[12], header[13], header[14], header[15]]) as usize;
-    let state = usize::from(u16::from_le_bytes([header[16], header[17]]));
+    let state = u32::from_le_bytes([header[16], header[17], header[18], header[19]]) as usize;
     let pages_at = 64 + state.next_multiple_of(8);
     let pages_crc = crc32c::crc32c(record.get(pages_at..pages_at + pages)?);
     record[8..12].copy_from_slice(&pages_crc.to_le_bytes());

@@ -10,7 +10,7 @@ use nightjar_journal::{BlockPool, BlockReader, LaneConfig, Next, Overflow, Recor
 use nightjar_media::{AudioConfig, ChannelLayout, EncoderConfig};
 use nightjar_pipeline::{
     AudioLedger, CaptureCore, CoreConfig, Depth, Journalled, Keep, Ledger, MediaWorker, NewFile, OpenCalls,
-    Part, RecordingConfig, RecordingTarget, Snapshots, Unwatched, WorkerConfig,
+    Part, RecordingConfig, RecordingTarget, ResumedFile, Save, Snapshots, Unwatched, WorkerConfig,
 };
 use nightjar_schema::{Call, EndCause};
 use nightjar_signal::SignalConfig;
@@ -61,7 +61,18 @@ impl RecordingTarget for Memory {
 
     fn adopt(&mut self, _call: Uuid, _spooled: SpooledCall) {}
 
-    fn commit(&mut self) {}
+    /// Nothing outlives the process.
+    fn save(&mut self, _save: &Save<'_>) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn resume(&mut self, _from: &ResumedFile) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Settings with limits that are reached soon.
@@ -75,8 +86,9 @@ pub(crate) fn worker_config() -> WorkerConfig {
     };
     WorkerConfig {
         audio,
-        recording: RecordingConfig { encoder: EncoderConfig::Wav { channels } },
+        recording: RecordingConfig::new(EncoderConfig::Wav { channels }),
         keep: Keep::Audio,
+        cpu_seconds: || 0.0,
     }
 }
 
@@ -139,7 +151,9 @@ impl Sensor {
     ) -> Sensor {
         let signal = SignalConfig { sensor: "fuzz".to_owned(), max_calls: 8, ..SignalConfig::default() };
         let limits = Limits { streams: 16, ..Limits::default() };
-        let config = CoreConfig { depth: Depth::Payload, snapshots, signal, limits, realm: Realm(0) };
+        let checkpoint_every = Nanos::from_secs(5);
+        let realm = Realm(0);
+        let config = CoreConfig { depth: Depth::Payload, snapshots, checkpoint_every, signal, limits, realm };
         let (mut writers, mut lanes) = (Vec::new(), Vec::new());
         for index in 0..workers {
             let lane_config = LaneConfig {

@@ -95,6 +95,21 @@ impl Place {
         read_rows(&self.data().join("calls.jsonl"))
     }
 
+    /// The latest row of each call.
+    pub fn latest_rows(&self) -> Vec<Call> {
+        let mut rows: Vec<Call> = Vec::new();
+        for row in self.rows() {
+            match rows.iter_mut().find(|known| known.id == row.id) {
+                Some(known) => {
+                    assert!(row.revision > known.revision, "{row:?} comes twice");
+                    *known = row;
+                }
+                None => rows.push(row),
+            }
+        }
+        rows
+    }
+
     /// Waits until at least so many calls are written down.
     ///
     /// # Panics

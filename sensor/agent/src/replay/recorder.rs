@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use nightjar_journal::{BlockPool, JournalConfig, Overflow, SegmentWriter, SpoolDirectory};
-use nightjar_pipeline::{Finished, InOrder, Journalled, Keep, OpenCalls, Unwatched};
+use nightjar_pipeline::{Finished, InOrder, Journalled, Keep, OpenCalls, Rows, Unwatched};
 use nightjar_store::{Durability, RecordingStore};
+use uuid::Uuid;
 
 use super::rows::RowWriter;
 use crate::args::{Mode, Replay, Sound};
@@ -27,6 +28,24 @@ pub(super) struct Recorder {
     rows: JoinHandle<RowsReport>,
     journal: Option<SegmentWriter>,
     spool: PathBuf,
+}
+
+/// The workers' end of the way to the rows' thread. A replay can be done again: a row is as good as
+/// written once it is on its way.
+#[derive(Clone)]
+struct ToWriter(Sender<Finished>);
+
+impl Rows for ToWriter {
+    fn finish(&mut self, done: Finished) {
+        // Who receives lives until the last worker has ended.
+        let _ = self.0.send(done);
+    }
+
+    fn is_durable(&mut self, _call: Uuid) -> bool {
+        true
+    }
+
+    fn commit(&mut self) {}
 }
 
 /// What the rows' thread says when it ends.
@@ -64,10 +83,7 @@ impl Recorder {
             store: &store,
         };
         let (finished_to, finished) = bounded(FINISHED);
-        let (workers, lanes) = setup.start(OpenCalls::default(), move |done| {
-            // Who receives lives until the last worker has ended.
-            let _ = finished_to.send(done);
-        })?;
+        let (workers, lanes) = setup.start(OpenCalls::default(), &ToWriter(finished_to))?;
         let rows = std::thread::spawn(move || write_rows(&finished, rows));
         Ok((
             Recorder { mode: args.mode, workers, rows, journal, spool },

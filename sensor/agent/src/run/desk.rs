@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use nightjar_pipeline::{Finished, Watcher};
+use nightjar_pipeline::{Finished, Rows, Watcher};
 use nightjar_schema::{Call, CallState, Event, EventKind, Timestamp, recording_id};
 use nightjar_store::{CallsFile, Durability, OutboxWriter, StoreError};
 use nightjar_wire::Nanos;
@@ -34,8 +34,8 @@ pub(super) struct Desk {
     counts: CallCounts,
     /// Calls that control has heard of, with the hash of what it heard last.
     told: BTreeMap<Uuid, Timestamp>,
-    /// Calls of an earlier run that are not finished yet: its journal is needed for them.
-    recovered: BTreeSet<Uuid>,
+    /// Calls whose latest row is not durable yet.
+    undurable: BTreeSet<Uuid>,
     /// Rows that the disk has not taken yet, oldest first.
     unwritten: VecDeque<Call>,
     errors: Vec<String>,
@@ -57,7 +57,7 @@ impl SharedDesk {
             outbox,
             counts: CallCounts::default(),
             told: BTreeMap::new(),
-            recovered: BTreeSet::new(),
+            undurable: BTreeSet::new(),
             unwritten: VecDeque::new(),
             errors: Vec::new(),
         }))))
@@ -69,16 +69,32 @@ impl SharedDesk {
     }
 }
 
+impl Rows for SharedDesk {
+    fn finish(&mut self, done: Finished) {
+        self.lock().finish(done);
+    }
+
+    fn is_durable(&mut self, call: Uuid) -> bool {
+        self.lock().is_durable(call)
+    }
+
+    fn commit(&mut self) {
+        self.lock().commit();
+    }
+}
+
 impl Desk {
     /// Writes a finished call down; what the disk does not take is tried again.
     pub(super) fn finish(&mut self, done: Finished) {
         if let Some(error) = done.error {
             self.report(error);
         }
+        self.undurable.insert(done.row.id);
         self.unwritten.push_back(*done.row);
         self.write_rows();
         if self.unwritten.len() > UNWRITTEN {
-            self.unwritten.pop_front();
+            let lost = self.unwritten.pop_front();
+            lost.iter().for_each(|row| _ = self.undurable.remove(&row.id));
             self.report(format!(
                 "more than {UNWRITTEN} calls could not be written down; the oldest are lost"
             ));
@@ -87,31 +103,34 @@ impl Desk {
 
     /// Writes rows in their order until the disk refuses one.
     fn write_rows(&mut self) {
-        while let Some(row) = self.unwritten.pop_front() {
-            if let Err(error) = self.write(&row) {
+        while let Some(mut row) = self.unwritten.pop_front() {
+            if let Err(error) = self.write(&mut row) {
                 self.unwritten.push_front(row);
                 return self.report(error.to_string());
             }
-            self.recovered.remove(&row.id);
             self.told.remove(&row.id);
         }
     }
 
     /// The outbox first: a crash in between tells control twice, not never.
-    fn write(&mut self, row: &Call) -> Result<(), StoreError> {
+    fn write(&mut self, row: &mut Call) -> Result<(), StoreError> {
+        self.calls.raise_revision(row);
         if self.calls.held(row.id).is_some_and(|held| held >= row.revision) {
             return Ok(());
         }
         let at = row.ended_at.unwrap_or(row.started_at);
         self.tell(at, EventKind::Recorded, row.clone())?;
+        let is_first = self.calls.held(row.id).is_none();
         self.calls.append(row)?;
-        self.counts.add(row);
+        if is_first {
+            self.counts.add(row);
+        }
         Ok(())
     }
 
-    /// True for a call that is written down already.
-    pub(super) fn is_held(&self, call: Uuid) -> bool {
-        self.calls.held(call).is_some()
+    /// True for a call that is written down already, its recording stored.
+    pub(super) fn is_done(&self, call: Uuid) -> bool {
+        self.calls.is_done(call)
     }
 
     /// Writes news of a call in progress.
@@ -138,19 +157,18 @@ impl Desk {
     pub(super) fn commit(&mut self) {
         self.write_rows();
         let results = [self.outbox.as_mut().map_or(Ok(()), OutboxWriter::commit), self.calls.commit()];
+        if results.iter().all(Result::is_ok) {
+            let unwritten = &self.unwritten;
+            self.undurable.retain(|id| unwritten.iter().any(|row| row.id == *id));
+        }
         for error in results.into_iter().filter_map(Result::err) {
             self.report(error.to_string());
         }
     }
 
-    /// These calls of an earlier run go on.
-    pub(super) fn expect(&mut self, calls: impl IntoIterator<Item = Uuid>) {
-        self.recovered.extend(calls);
-    }
-
-    /// True once every call of an earlier run is written down.
-    pub(super) fn has_all_recovered(&self) -> bool {
-        self.recovered.is_empty()
+    /// True for a call whose latest row would survive a crash.
+    pub(super) fn is_durable(&self, call: Uuid) -> bool {
+        !self.undurable.contains(&call)
     }
 
     /// What was counted.

@@ -1,9 +1,12 @@
 //! What the start finds of an earlier run: its journal is read again before capturing begins.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use nightjar_flow::{FlowTable, Limits};
-use nightjar_pipeline::{OpenCalls, Recovered, recover};
+use nightjar_journal::SpooledCall;
+use nightjar_pipeline::{OpenCalls, Recovered, Rows, recover};
+use uuid::Uuid;
 
 use super::desk::SharedDesk;
 use crate::workers::Setup;
@@ -20,12 +23,14 @@ pub(super) struct Restart {
     pub(super) packets: u64,
 }
 
-/// Reads the journal in `directory` again: ended calls are finished, calls in progress kept.
+/// Goes on with what is in the spool, and reads the journal in `directory` again: ended calls are
+/// finished, calls in progress kept.
 ///
 /// # Errors
 /// When the directory cannot be read.
 pub(super) fn restart(
     directory: &Path,
+    spooled: BTreeMap<Uuid, SpooledCall>,
     setup: &Setup<'_>,
     limits: Limits,
     desk: &SharedDesk,
@@ -33,7 +38,8 @@ pub(super) fn restart(
     let mut journal = nightjar_journal::recover(directory).map_err(|error| error.to_string())?;
     let mut flows = FlowTable::new(limits);
     let mut worker = setup.worker();
-    let found = recover(&mut journal, &mut flows, &mut worker, |call| desk.lock().is_held(call));
+    worker.resume(spooled, |call| desk.lock().is_done(call));
+    let found = recover(&mut journal, &mut flows, &mut worker, |call| desk.lock().is_done(call));
     for dropped in journal.dropped() {
         tracing::warn!(
             "journal: segment {} is unusable from byte {} on ({} bytes): {:?}",
@@ -51,11 +57,12 @@ pub(super) fn restart(
             found.snapshots.len()
         );
     }
-    let mut desk = desk.lock();
+    let mut rows = desk.clone();
     for done in worker.take_finished() {
-        desk.finish(done);
+        rows.finish(done);
     }
-    desk.commit();
+    rows.commit();
+    worker.settle(|call| rows.is_durable(call));
     let packets = found.packets.saturating_sub(worker.ledger().total());
     Ok(Restart { flows, open: worker.take_calls(), found, packets })
 }

@@ -11,7 +11,9 @@ use proptest::sample::Index;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Append(u128, Vec<u8>, Vec<u8>),
+    Append(u128, Vec<u8>),
+    /// Behind all of the call's pages, or behind what there was some appends ago.
+    Save(u128, Vec<u8>, usize),
     Commit,
     Forget(u128),
     Restart,
@@ -20,8 +22,9 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => (0..6_u128, vec(any::<u8>(), 0..40), vec(any::<u8>(), 0..20_000))
-            .prop_map(|(call, state, pages)| Step::Append(call, state, pages)),
+        8 => (0..6_u128, vec(any::<u8>(), 0..20_000)).prop_map(|(call, pages)| Step::Append(call, pages)),
+        4 => (0..6_u128, vec(any::<u8>(), 1..40), 0..3_usize)
+            .prop_map(|(call, state, ago)| Step::Save(call, state, ago)),
         3 => Just(Step::Commit),
         1 => (0..6_u128).prop_map(Step::Forget),
         1 => Just(Step::Restart),
@@ -33,8 +36,19 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Expected {
     pages: Vec<u8>,
-    state: Vec<u8>,
-    through: u64,
+    /// Where its appends end.
+    ends: Vec<usize>,
+    /// What was saved last: behind how many bytes, the state, through when.
+    saved: Option<(usize, Vec<u8>, u64)>,
+}
+
+impl Expected {
+    /// What a crash leaves of it.
+    fn cut_back(&mut self) {
+        let at = self.saved.as_ref().map_or(0, |saved| saved.0);
+        self.pages.truncate(at);
+        self.ends.retain(|end| *end <= at);
+    }
 }
 
 fn adopt_all(directory: &SpoolDirectory, recovery: SpoolRecovery) -> Spool {
@@ -53,8 +67,8 @@ fn check(spool: &Spool, expected: &BTreeMap<u128, Expected>) {
         let want = expected.get(&call);
         assert_eq!(spool.call(call).is_some(), want.is_some(), "call {call}");
         assert!(want.map_or(&[][..], |want| &want.pages) == pages, "call {call}");
-        if let (Some(have), Some(want)) = (spool.call(call), want) {
-            assert_eq!((have.encoded_through.0, &have.resume_state), (want.through, &want.state));
+        if let (Some(have), Some((_, _, through))) = (spool.call(call), want.and_then(|w| w.saved.as_ref())) {
+            assert_eq!(have.encoded_through.0, *through);
         }
     }
 }
@@ -71,15 +85,25 @@ proptest! {
         let mut forgotten = BTreeSet::new();
         for (at, step) in steps.into_iter().enumerate() {
             match step {
-                Step::Append(call, state, pages) => {
+                Step::Append(call, pages) => {
                     // An id is not used again.
+                    if forgotten.contains(&call) || pages.is_empty() {
+                        continue;
+                    }
+                    spool.append(call, &pages).unwrap();
+                    let expected = now.entry(call).or_default();
+                    expected.pages.extend(pages);
+                    expected.ends.push(expected.pages.len());
+                }
+                Step::Save(call, state, ago) => {
                     if forgotten.contains(&call) {
                         continue;
                     }
-                    spool.append(call, Nanos(at as u64), &state, &pages).unwrap();
                     let expected = now.entry(call).or_default();
-                    expected.pages.extend(pages);
-                    (expected.state, expected.through) = (state, at as u64);
+                    let last = expected.saved.as_ref().map_or(0, |saved| saved.0);
+                    let behind = expected.ends.iter().rev().nth(ago).copied().unwrap_or(0).max(last);
+                    spool.save(call, behind as u64, Nanos(at as u64), &state).unwrap();
+                    expected.saved = Some((behind, state, at as u64));
                 }
                 Step::Commit => {
                     spool.commit().unwrap();
@@ -98,9 +122,14 @@ proptest! {
                     } else {
                         std::mem::forget(spool);
                     }
+                    committed.values_mut().for_each(Expected::cut_back);
                     now = committed.clone();
                     let (again, recovery) = SpoolDirectory::open(path.path()).unwrap();
                     prop_assert!(recovery.dropped.is_empty(), "{:?}", recovery.dropped);
+                    for (call, spooled) in &recovery.calls {
+                        let saved = now[call].saved.as_ref().map(|saved| saved.1.clone());
+                        prop_assert_eq!(&spooled.resume_state, &saved.unwrap_or_default());
+                    }
                     directory = again;
                     spool = adopt_all(&directory, recovery);
                 }
@@ -130,8 +159,10 @@ proptest! {
         for part in 0..30_u8 {
             let call = u128::from(part % 3);
             let pages = vec![part; 500 + usize::from(part)];
-            spool.append(call, Nanos(u64::from(part)), &[part], &pages).unwrap();
-            expected.entry(call).or_default().extend(pages);
+            spool.append(call, &pages).unwrap();
+            let expected = expected.entry(call).or_default();
+            expected.extend(pages);
+            spool.save(call, expected.len() as u64, Nanos(u64::from(part)), &[part]).unwrap();
         }
         drop(spool);
         let file = fs::read_dir(path.path()).unwrap().next().unwrap().unwrap().path();
@@ -161,8 +192,9 @@ fn a_long_call_does_not_keep_other_calls_space() {
     let (directory, _) = SpoolDirectory::open(path.path()).unwrap();
     let mut spool = directory.spool();
     for minute in 0..20 {
-        spool.append(1, Nanos(minute), b"", &[1; 1_000]).unwrap();
-        spool.append(u128::from(minute) + 2, Nanos(minute), b"", &[2; 200_000]).unwrap();
+        spool.append(1, &[1; 1_000]).unwrap();
+        spool.save(1, (minute + 1) * 1_000, Nanos(minute), b"state").unwrap();
+        spool.append(u128::from(minute) + 2, &[2; 200_000]).unwrap();
         spool.commit().unwrap();
     }
     let blocks = || -> u64 {
@@ -189,7 +221,7 @@ fn a_file_that_is_not_ours_is_named_and_left() {
     assert_eq!(recovery.dropped[0].reason, SpoolDropReason::FileHeader);
     assert_eq!(recovery.dropped[0].bytes, 23);
     let mut spool = directory.spool();
-    spool.append(1, Nanos(1), b"", b"pages").unwrap();
+    spool.append(1, b"pages").unwrap();
     assert!(path.path().join("00000005.pages").exists());
     assert!(path.path().join("00000004.pages").exists());
 }
@@ -199,7 +231,8 @@ fn a_call_that_nobody_goes_on_with_is_let_go() {
     let path = tempfile::tempdir().unwrap();
     let (directory, _) = SpoolDirectory::open(path.path()).unwrap();
     let mut spool = directory.spool();
-    spool.append(1, Nanos(1), b"state", b"pages").unwrap();
+    spool.append(1, b"pages").unwrap();
+    spool.save(1, 5, Nanos(1), b"state").unwrap();
     drop(spool);
     let (_, mut recovery) = SpoolDirectory::open(path.path()).unwrap();
     recovery.discard(1);

@@ -1,6 +1,6 @@
 //! Stamps that jump, silences that last, sensors that were away.
 
-use nightjar_media::{AudioConfig, CallAudio, Decision, Fate, Mark};
+use nightjar_media::{AudioConfig, AudioSummary, CallAudio, Decision, Fate, Mark};
 use nightjar_schema::GapCause;
 use nightjar_wire::Nanos;
 
@@ -86,96 +86,72 @@ fn an_outage_is_its_own_gap_and_no_loss_on_the_wire() {
     assert_eq!(gaps, [(None, 4000, 2000, GapCause::SensorDown), (Some(0), 9000, 20, GapCause::Wire)]);
 }
 
-#[test]
-fn a_call_goes_on_after_a_crash_where_its_encoded_part_ends() {
-    let packets = || {
-        let mut packets = ten_seconds();
-        packets.extend(Party { delay: 0.0, ..Party::new(1) }.talk(10.0, &tone(1000.0)));
-        packets.sort_by_key(|packet| packet.arrival);
-        packets
-    };
-    let (whole, _) = record(&[spec(0, 0), spec(1, 1)], packets(), at(10.0));
-    let run = |call: &mut CallAudio, packets: &[Packet], tape: &mut Tape| {
-        for packet in packets {
-            call.advance(packet.arrival, tape);
-            call.handle_packet(packet.stream, packet.arrival, &packet.bytes);
-        }
-    };
-    let packets = packets();
-    let mut first = CallAudio::new(&AudioConfig::default(), Decision::Everything);
-    [spec(0, 0), spec(1, 1)].into_iter().for_each(|spec| first.open_stream(spec));
+/// Plays `packets`; behind each number of packets in `saved_after` the call is saved, forgotten and
+/// read back.
+fn record_saving(packets: &[Packet], saved_after: &[usize], end: Nanos) -> (AudioSummary, Tape) {
+    let mut call = CallAudio::new(&AudioConfig::default(), Decision::Undecided);
+    [spec(0, 0), spec(1, 1)].into_iter().for_each(|spec| call.open_stream(spec));
     let mut tape = Tape::default();
-    run(&mut first, &packets[..500], &mut tape);
-    let so_far = first.progress();
-    assert_eq!(so_far.samples as usize, tape.planes[0].len());
-    drop(first);
-
-    let mut second = CallAudio::resume(&AudioConfig::default(), Decision::Everything, so_far.clone());
-    [spec(0, 0), spec(1, 1)].into_iter().for_each(|spec| second.open_stream(spec));
-    // The journal is read again from a little before.
-    let again = &packets[440..];
-    assert_eq!(second.handle_packet(again[0].stream, again[0].arrival, &again[0].bytes), Fate::Encoded);
-    let mut rest = Rest { tape: &mut tape };
-    for packet in &again[1..] {
-        second.handle_packet(packet.stream, packet.arrival, &packet.bytes);
-        second.advance(packet.arrival, &mut rest);
+    for (index, packet) in packets.iter().enumerate() {
+        if index == 60 {
+            call.handle_answered(0, packet.arrival);
+        }
+        call.advance(packet.arrival, &mut tape);
+        call.handle_packet(packet.stream, packet.arrival, &packet.bytes);
+        if saved_after.contains(&index) {
+            let saved = postcard::to_stdvec(&call).unwrap();
+            call = postcard::from_bytes(&saved).unwrap();
+        }
     }
-    let summary = second.finish(at(10.0), &mut rest);
-    assert_eq!(summary.started_at, so_far.started_at);
-    assert_eq!(summary.duration, Nanos::from_secs(10));
-    assert!(tape.planes == whole.planes);
-    assert_eq!(summary.heard, [0, 1]);
-    assert!(summary.gaps.is_empty());
+    (call.finish(end, &mut tape), tape)
 }
 
 #[test]
-fn what_is_read_again_after_a_crash_is_not_told_twice() {
-    let mut party = Party { delay: 0.0, ..Party::new(0) };
-    let mut packets = party.talk(2.0, &tone(400.0));
+fn a_call_that_is_saved_and_read_back_goes_on_as_if_nothing_had_been() {
+    // Jitter, drift, losses, a digit, comfort noise: everything that leaves a state behind.
+    let mut first = Party { ppm: 300.0, jitter: 0.02, ..Party::new(0) };
+    let mut packets = first.talk(2.0, &tone(400.0));
     for n in 1..=6u16 {
         let [high, low] = (n * 160).to_be_bytes();
-        packets.push(party.send(101, n == 1, &[7, if n == 6 { 0x8a } else { 10 }, high, low]));
+        packets.push(first.send(101, n == 1, &[7, if n == 6 { 0x8a } else { 10 }, high, low]));
     }
-    party.timestamp += 6 * 160;
-    packets.extend(party.talk(2.0, &tone(400.0)));
+    first.timestamp += 6 * 160;
+    packets.extend(first.talk(8.0, &tone(400.0)));
     packets.remove(150);
     packets.remove(40);
-    let play = |call: &mut CallAudio, packets: &[Packet], tape: &mut Tape| {
-        for packet in packets {
-            call.advance(packet.arrival, tape);
-            call.handle_packet(0, packet.arrival, &packet.bytes);
+    packets.extend(Party { jitter: 0.01, ..Party::new(1) }.talk(10.0, &tone(1000.0)));
+    packets.sort_by_key(|packet| packet.arrival);
+    let (whole, tape) = record_saving(&packets, &[], at(10.2));
+    assert_eq!((whole.digits.len(), whole.heard.len()), (1, 2));
+    assert!(whole.gaps.len() >= 2, "{:?}", whole.gaps);
+    let every_tenth: Vec<usize> = (0..packets.len()).step_by(10).collect();
+    for saved_after in [&[30][..], &[100, 101], &[500], &every_tenth] {
+        let (summary, saved) = record_saving(&packets, saved_after, at(10.2));
+        assert_eq!(summary, whole, "saved after {saved_after:?}");
+        assert!(saved.planes == tape.planes, "saved after {saved_after:?}");
+    }
+}
+
+#[test]
+fn a_call_can_be_stopped_at_a_place_of_its_recording() {
+    let packets = ten_seconds();
+    let (whole, _) = record(&[spec(0, 0)], packets.clone(), at(10.0));
+    let mut call = CallAudio::new(&AudioConfig::default(), Decision::Everything);
+    call.open_stream(spec(0, 0));
+    let (mut tape, mut reached) = (Tape::default(), 0);
+    for packet in &packets {
+        // All that has come by now may be closed; three seconds at most are.
+        if call.advance_to(packet.arrival, 24_000, &mut tape) {
+            reached += 1;
+            assert_eq!(tape.planes[0].len(), 24_000);
+        } else {
+            assert!(tape.planes[0].len() < 24_000);
         }
-    };
-    let mut first = CallAudio::new(&AudioConfig::default(), Decision::Everything);
-    first.open_stream(spec(0, 0));
-    play(&mut first, &packets, &mut Tape::default());
-    let mut so_far = first.progress();
-    assert_eq!((so_far.digits.len(), so_far.gaps.len()), (1, 2));
-    // Only the first second was kept; all is read again from within the event on, and from before.
-    so_far.samples = 8000;
-    for again in [0, 20, 102] {
-        let mut second = CallAudio::resume(&AudioConfig::default(), Decision::Everything, so_far.clone());
-        second.open_stream(spec(0, 0));
-        let mut tape = Tape { planes: [vec![0; 8000], vec![0; 8000]], frames: 0 };
-        play(&mut second, &packets[again..], &mut tape);
-        let summary = second.finish(at(4.12), &mut tape);
-        assert_eq!(summary.digits, so_far.digits);
-        assert_eq!(summary.gaps.iter().map(|gap| gap.at_ms).collect::<Vec<_>>(), [800, 3000]);
-        assert_eq!(summary.counts().total() as usize, packets.len() - again);
-        assert_eq!(summary.samples, 4 * 8000 + 960);
-        assert!(summary.streams[0].heard_samples <= summary.samples);
+        call.handle_packet(0, packet.arrival, &packet.bytes);
     }
-}
-
-/// A tape that goes on at the position of the frames.
-struct Rest<'a> {
-    tape: &'a mut Tape,
-}
-
-impl nightjar_media::FrameSink for Rest<'_> {
-    fn frame(&mut self, frame: &nightjar_media::AudioFrame) {
-        self.tape.frame(frame);
-    }
+    assert!(reached > 100, "{reached}");
+    call.finish(at(10.0), &mut tape);
+    assert!(tape.planes == whole.planes);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use nightjar_signal::Output;
 use nightjar_wire::{CallKey, Nanos};
 
 use super::{CaptureCore, CoreOutput, Kept, Snapshots};
-use crate::event::CoreEvent;
+use crate::event::{CoreEvent, StreamTold};
 use crate::ledger::Dropped;
 use crate::row;
 
@@ -33,7 +33,7 @@ impl<O: CoreOutput> CaptureCore<O> {
     pub(super) fn announce(&mut self, id: u32) {
         let Some(stream) = self.flows.stream(id) else { return };
         let Some(membership) = stream.membership else { return };
-        let event = CoreEvent::Stream {
+        let told = StreamTold {
             call: membership.call,
             stream: id,
             flow: stream.key.flow,
@@ -46,7 +46,7 @@ impl<O: CoreOutput> CaptureCore<O> {
             copy_of: stream.copy_of,
             continues: stream.continues,
         };
-        self.output.event(self.clock, event);
+        self.output.event(self.clock, CoreEvent::Stream(told));
     }
 
     /// Does what signalling has decided.
@@ -66,6 +66,9 @@ impl<O: CoreOutput> CaptureCore<O> {
                     unsignalled || row.begun_before_capture || row.answered_at.is_some()
                 });
                 self.output.event(at, CoreEvent::Opened { call, id, at, answered });
+                if self.config.snapshots == Snapshots::OnChange {
+                    self.checkpoints.handle_opened(call, at.max(self.clock));
+                }
                 self.tell_changed(at, call);
             }
             Output::Bind(binding) => {

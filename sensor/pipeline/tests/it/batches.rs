@@ -1,15 +1,12 @@
 //! What a worker sees depends on the packets' stamps, not on the batches in which they come.
 
-use nightjar_capture::RawFrame;
-use nightjar_flow::Limits;
 use nightjar_journal::{BlockPool, LaneConfig, Next, Overflow, RecordKind, lane};
 use nightjar_load::{Frame, scenarios};
-use nightjar_pipeline::{
-    CaptureCore, CoreConfig, CoreEvent, Depth, EventReader, Journalled, Snapshots, Told, Unwatched,
-};
+use nightjar_pipeline::{CaptureCore, CoreEvent, Depth, EventReader, Journalled, Told, Unwatched};
 use nightjar_schema::EndCause;
-use nightjar_signal::SignalConfig;
-use nightjar_wire::{LinkType, Nanos, Realm};
+use nightjar_wire::Nanos;
+
+use crate::core::{config, feed};
 
 /// Blocks that hold a whole scenario.
 const BLOCKS: usize = 256;
@@ -19,29 +16,11 @@ type Written = (RecordKind, Nanos, Vec<u8>);
 
 /// What a capture core writes for its worker.
 fn journal(frames: &[Frame], batch: usize) -> Vec<Written> {
-    let config = CoreConfig {
-        depth: Depth::Payload,
-        snapshots: Snapshots::Never,
-        signal: SignalConfig::default(),
-        limits: Limits::default(),
-        realm: Realm(0),
-    };
     let pool = BlockPool::new(BLOCKS);
     let lane_config = LaneConfig { core: 0, worker: 0, handover: BLOCKS, overflow: Overflow::Shed };
     let (writer, mut reader) = lane(&pool, None, lane_config);
-    let mut core = CaptureCore::new(config, Journalled::new(vec![writer], Unwatched, false));
-    for frames in frames.chunks(batch) {
-        for frame in frames {
-            core.handle_frame(&RawFrame {
-                at: frame.at,
-                link: LinkType::Ethernet,
-                interface: 0,
-                bytes: &frame.bytes,
-                original_len: frame.original_len,
-            });
-        }
-        core.end_batch(Nanos::ZERO);
-    }
+    let mut core = CaptureCore::new(config(Depth::Payload), Journalled::new(vec![writer], Unwatched, false));
+    feed(&mut core, frames, batch);
     core.finish(EndCause::CaptureEnd);
     core.end_batch(Nanos::ZERO);
     drop(core);

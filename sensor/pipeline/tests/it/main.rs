@@ -1,5 +1,8 @@
-//! The capture core from outside: what it costs, what it writes.
+//! The pipeline from outside: what the capture core costs and writes, and what a crash costs.
 
 mod allocations;
 mod batches;
+mod core;
+mod killed;
+mod sensor;
 mod stopping;

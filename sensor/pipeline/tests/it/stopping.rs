@@ -48,6 +48,7 @@ fn received(stops: Stopped, fault_after: u64, after_error: AfterError, asked_aft
     let config = CoreConfig {
         depth: Depth::Headers,
         snapshots: Snapshots::Never,
+        checkpoint_every: Nanos::MAX,
         signal: SignalConfig::default(),
         limits: Limits::default(),
         realm: Realm(0),

@@ -108,3 +108,34 @@ proptest! {
         prop_assert_eq!(rows(out.path()), (0..count).map(|number| call(number, 1)).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn a_row_whose_recording_is_stored_after_all_wins_over_the_one_before() {
+    let out = tempfile::tempdir().unwrap();
+    let with_recording = |state: &str| {
+        let mut row = call(1, 2);
+        let recording = serde_json::json!({
+            "id": call_id(9), "kind": "audio", "segment": 0, "state": state, "started_at": row.started_at,
+        });
+        row.recordings = vec![serde_json::from_value(recording).unwrap()];
+        row
+    };
+    let mut calls = open(out.path());
+    calls.append(&with_recording("pending")).unwrap();
+    assert!(calls.held(call_id(1)).is_some() && !calls.is_done(call_id(1)));
+    drop(calls);
+
+    // The next start has made the recording from the journal, and knows of no row.
+    let mut calls = open(out.path());
+    assert!(!calls.is_done(call_id(1)));
+    for (mut row, revision) in [(with_recording("pending"), 2), (call(1, 2), 2), (with_recording("final"), 3)]
+    {
+        calls.raise_revision(&mut row);
+        assert_eq!(row.revision, revision);
+    }
+    let mut row = with_recording("final");
+    calls.raise_revision(&mut row);
+    assert_eq!(calls.append(&row).unwrap(), RowOutcome::Written);
+    assert!(calls.is_done(call_id(1)) && open(out.path()).is_done(call_id(1)));
+    assert_eq!(rows(out.path()).iter().map(|row| row.revision).collect::<Vec<_>>(), [2, 3]);
+}

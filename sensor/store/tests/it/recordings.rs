@@ -52,8 +52,13 @@ fn a_recording_that_grew_in_parts_is_whole_and_has_its_header() {
     let out = tempfile::tempdir().unwrap();
     let store = store(out.path());
     store.grow(&name(), 4, b"first ").unwrap();
-    store.grow(&name(), 4, b"second ").unwrap();
-    let mut file = store.resume(name()).unwrap();
+    store.grow(&name(), 10, b"sec").unwrap();
+    // A disk that was full took a part of it.
+    store.grow(&name(), 10, b"second ").unwrap();
+    let mut file = store.resume(name(), 17).unwrap();
+    file.write_all(b"no room for it").unwrap();
+    drop(file);
+    let mut file = store.resume(name(), 17).unwrap();
     file.overwrite(0, b"HEAD").unwrap();
     file.write_all(b"tail").unwrap();
     let stored = file.finish(1, None).unwrap();
@@ -65,7 +70,39 @@ fn a_recording_that_grew_in_parts_is_whole_and_has_its_header() {
 
     store.grow(&name(), 4, b"unwanted").unwrap();
     store.discard(&name());
-    assert!(store.resume(name()).is_err());
+    assert!(store.resume(name(), 12).is_err());
+}
+
+#[test]
+fn what_has_grown_survives_a_restart_up_to_where_it_is_known() {
+    let out = tempfile::tempdir().unwrap();
+    let before = store(out.path());
+    let other = RecordingName { call: call_id(2), ..name() };
+    before.grow(&name(), 4, b"kept, and made again").unwrap();
+    before.grow(&other, 4, b"of nobody").unwrap();
+    before.sync_grown(&name()).unwrap();
+    assert!(before.sync_grown(&RecordingName { call: call_id(3), ..name() }).is_err());
+
+    let goes_on = |call| call == name().call;
+    let store = RecordingStore::reopen(out.path(), Durability::PowerLoss, goes_on).unwrap();
+    assert!(!store.has_grown(&other));
+    assert!(store.cut_back(&name(), 25).is_err(), "there are 24 bytes");
+    store.cut_back(&name(), 8).unwrap();
+    store.grow(&name(), 8, b" anew").unwrap();
+    let finish = |bytes| {
+        let mut file = store.resume(name(), bytes).unwrap();
+        file.overwrite(0, b"HEAD").unwrap();
+        file.finish(1, None).unwrap()
+    };
+    let stored = finish(13);
+    assert_eq!(fs::read(out.path().join(&stored.path)).unwrap(), b"HEADkept anew");
+
+    // A crash between the file and its row: it goes on from where it is known once more.
+    let store = RecordingStore::reopen(out.path(), Durability::PowerLoss, goes_on).unwrap();
+    store.cut_back(&name(), 8).unwrap();
+    assert!(!out.path().join(&stored.path).exists());
+    store.grow(&name(), 8, b" anew").unwrap();
+    assert_eq!(finish(13), stored);
 }
 
 #[test]

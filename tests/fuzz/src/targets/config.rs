@@ -5,8 +5,7 @@ use nightjar_agent::config::parse;
 pub(super) fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     // The files of a token and of certificates are read: not from a device that never ends.
-    if text.contains("_file") && (text.contains("/dev") || text.contains("/proc") || text.contains('\\'))
-    {
+    if text.contains("_file") && (text.contains("/dev") || text.contains("/proc") || text.contains('\\')) {
         return;
     }
     let lines = text.bytes().filter(|byte| *byte == b'\n').count() + 1;

@@ -47,7 +47,8 @@ pub(super) fn check(frames: &[MemoryFrame]) {
 fn play(frames: &[MemoryFrame], batch: usize, depth: Depth, snapshots: Snapshots) -> (Vec<Call>, Ledger) {
     let signal = SignalConfig { sensor: "fuzz".to_owned(), max_calls: 8, ..SignalConfig::default() };
     let limits = Limits { streams: 16, ..Limits::default() };
-    let config = CoreConfig { depth, snapshots, signal, limits, realm: Realm(0) };
+    let checkpoint_every = Nanos::from_secs(5);
+    let config = CoreConfig { depth, snapshots, checkpoint_every, signal, limits, realm: Realm(0) };
     let mut rows = Vec::new();
     let mut core = CaptureCore::with_preroll(config, Analysed::new(|row| rows.push(row)), PREROLL_BYTES);
     let mut source = MemorySource::frames(frames.to_vec(), batch);

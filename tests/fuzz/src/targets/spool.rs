@@ -33,7 +33,8 @@ pub(super) fn run(bytes: &[u8]) {
         let len = spool.assemble(call, &mut pages).expect("a call's pages were checked");
         assert_eq!((len, pages.len() as u64), (expected, expected));
         assert!(pages.len() <= rest.len());
-        spool.append(call, nightjar_wire::Nanos(1), b"state", b"more pages").expect("room for more");
+        spool.append(call, b"more pages").expect("room for more");
+        spool.save(call, expected, nightjar_wire::Nanos(1), b"state").expect("room for a state");
         spool.commit().expect("a commit");
         pages.clear();
         spool.assemble(call, &mut pages).expect("a call's pages");

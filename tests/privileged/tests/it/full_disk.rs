@@ -8,13 +8,14 @@ use std::thread;
 use std::time::Duration;
 
 use nightjar_load::Scenario;
+use nightjar_privileged::moments::wait_until;
 use nightjar_privileged::namespace::{Namespace, run};
 use nightjar_privileged::privilege::is_root;
 use nightjar_privileged::recordings::{assert_file, listen};
 use nightjar_privileged::rows::{by_call_id, residual};
 use nightjar_privileged::sensor::{Place, stop};
 use nightjar_privileged::traffic::{Played, Traffic};
-use nightjar_schema::{CallState, RecordingState};
+use nightjar_schema::{Call, CallState, RecordingState};
 use nightjar_wire::Nanos;
 
 /// A small disk at a sensor's data folder; it goes before the folder does.
@@ -63,7 +64,7 @@ fn short_calls(count: u64) -> Scenario {
 /// Every call has its row; those whose recording is final have it whole. Returns how many have.
 fn assert_rows(place: &Place, played: &Played) -> usize {
     let Played { expected, stalls } = played;
-    let rows = place.rows();
+    let rows = place.latest_rows();
     let found = by_call_id(&rows);
     assert_eq!(rows.len(), expected.calls.len());
     let mut stored = 0;
@@ -109,12 +110,18 @@ fn a_disk_that_fills_up_and_is_freed() {
     fs::remove_file(filler).unwrap();
     let played = traffic.finish();
     place.wait_for_rows(played.expected.calls.len());
+    // What the disk has refused it takes now.
+    let is_stored = |row: &Call| row.recordings.iter().all(|r| r.state == RecordingState::Final);
+    let all_stored = wait_until(Duration::from_secs(30), || place.latest_rows().iter().all(is_stored));
+    assert!(all_stored, "{:#?}", place.latest_rows());
     let ended = stop(sensor);
 
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     assert!(ended.stderr.contains("error: ") && ended.stderr.contains("No space left"), "{ended:?}");
     let stored = assert_rows(&place, &played);
-    assert!((5..10).contains(&stored), "{stored} of 10 recordings");
+    assert_eq!(stored, 10, "recordings");
+    let refused = place.rows().len() - place.latest_rows().len();
+    assert!((1..6).contains(&refused), "{refused} recordings were refused at first");
     assert_eq!(files_below(&place.data().join("recordings")), stored, "nothing half-written stays");
     // What was written before, and while the disk was full, has not changed.
     let after = place.rows();

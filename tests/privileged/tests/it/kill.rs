@@ -30,7 +30,7 @@ fn a_killed_sensor_goes_on_with_its_calls() {
     let mut random = moments::random("kill");
     let namespace = Namespace::with_veth();
     // WAV: Opus takes a second or two to learn some pairs of pure tones.
-    let settings = "[calls]\nmedia_timeout_s = 3\n[recording]\nformat = \"wav\"\n";
+    let settings = "[calls]\nmedia_timeout_s = 3\n[recording]\nformat = \"wav\"\nsave_every_s = 1\n";
     let mut place = Place::new(&["near"]).with(settings);
     let mut sensor = place.start(&namespace);
     let traffic = Traffic::start(&namespace, "far", overlapping_calls(&mut random), None);
@@ -143,7 +143,7 @@ fn a_sensor_that_is_killed_while_it_recovers_loses_no_call() {
         return;
     }
     let namespace = Namespace::with_veth();
-    let mut place = Place::new(&["near"]).with("[recording]\nformat = \"wav\"\n");
+    let mut place = Place::new(&["near"]).with("[recording]\nformat = \"wav\"\nsave_every_s = 1\n");
     let mut sensor = place.start(&namespace);
     let mut scenario = Scenario::new("recovering", 5);
     for index in 0..4 {
