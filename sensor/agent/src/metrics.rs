@@ -10,6 +10,6 @@ mod measured;
 mod server;
 
 pub(crate) use families::Sources;
-pub(crate) use handover::handover;
+pub(crate) use handover::{Publisher, handover};
 pub(crate) use measured::Measured;
 pub(crate) use server::{bind, serve};

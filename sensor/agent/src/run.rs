@@ -21,7 +21,8 @@ use nightjar_journal::{
 };
 use nightjar_media::SAMPLE_RATE;
 use nightjar_pipeline::{
-    AfterError, CaptureCore, CoreConfig, Depth, Journalled, Keep, Snapshots, WorkerConfig, capture_loop,
+    AfterError, CaptureCore, CoreConfig, CoreOutput, Depth, Journalled, Keep, Snapshots, WorkerConfig,
+    capture_loop,
 };
 use nightjar_schema::{CallState, EndCause};
 use nightjar_signal::{Directory, SignalConfig};
@@ -33,7 +34,7 @@ use uuid::Uuid;
 use crate::args::Run;
 use crate::config::{Config, Input};
 use crate::cpu;
-use crate::metrics::{self, Measured};
+use crate::metrics::{self, Measured, Publisher};
 use crate::privilege;
 use crate::summary::{SourceSummary, Summary, XdpSummary};
 use crate::workers::{BLOCKS, Setup, worker_config, worker_count};
@@ -148,25 +149,17 @@ fn capture_with<S: PacketSource>(
         tracing::warn!("too little is left of {} calls to go on with them", restored.abandoned);
     }
 
-    let (calls, pool, delivery) = (desk.clone(), pool.clone(), uploader.as_ref().map(Uploader::watch));
+    let calls = desk.clone();
     let sources = metrics::Sources {
         audio: workers.ledgers(),
         journal: journal.journal().clone(),
-        pool,
+        pool: pool.clone(),
         calls: Box::new(move || calls.lock().counts()),
-        delivery,
+        delivery: uploader.as_ref().map(Uploader::watch),
         started: started_at,
     };
-    let mut publisher = match metrics {
-        Some(listener) => {
-            let (publisher, core_figures) = metrics::handover();
-            // The first scrape has every family.
-            publisher.publish(&mut source, &core);
-            metrics::serve(listener, sources, core_figures)?;
-            Some(publisher)
-        }
-        None => None,
-    };
+    let publisher = metrics.map(|listener| serve_metrics(listener, sources, &mut source, &core));
+    let mut publisher = publisher.transpose()?;
 
     let mut recovering = true;
     let mut disk = DiskWatch::new(&directory);
@@ -214,6 +207,20 @@ fn capture_with<S: PacketSource>(
     summary.set_delivery(uploader.map(|uploader| uploader.drain(DRAIN)));
     summary.set_process(started);
     report(&config.data_dir, &summary)
+}
+
+/// Serves the metrics; the publisher is for the capture core.
+fn serve_metrics<S: PacketSource, O: CoreOutput>(
+    listener: TcpListener,
+    sources: metrics::Sources,
+    source: &mut Measured<S>,
+    core: &CaptureCore<O>,
+) -> Result<Publisher, String> {
+    let (publisher, core_figures) = metrics::handover();
+    // The first scrape has every family.
+    publisher.publish(source, core);
+    metrics::serve(listener, sources, core_figures)?;
+    Ok(publisher)
 }
 
 /// Prints the summary, and leaves it in the data folder for other programs.
