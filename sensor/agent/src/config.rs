@@ -7,6 +7,7 @@ pub(crate) mod reader;
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use networks::IpNetwork;
@@ -50,6 +51,10 @@ pub struct Config {
     pub max_calls: u64,
     /// The journal's share of the disk, MiB.
     pub journal_limit_mib: u64,
+    /// Where `/metrics` is served; none: nowhere.
+    pub metrics: Option<SocketAddr>,
+    /// Whether the system calls of the running sensor are filtered.
+    pub seccomp: bool,
     /// Where finished calls are delivered; none: they stay in the data folder.
     pub control: Option<Control>,
 }
@@ -182,6 +187,10 @@ fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
     let mut journal = root.optional_table("journal", faults);
     let journal_limit_mib = journal.number("limit_mib", 16_384, 256..=1 << 30, faults);
     journal.finish(faults);
+    let metrics = root.has("metrics").then(|| read_metrics(root.table("metrics", faults), faults)).flatten();
+    let mut process = root.optional_table("process", faults);
+    let seccomp = process.flag("seccomp", true, faults);
+    process.finish(faults);
     let control = root.has("control").then(|| read_control(root.table("control", faults), folder, faults));
     root.finish(faults);
     found.into_result(Config {
@@ -199,6 +208,8 @@ fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
         media_timeout_s,
         max_calls,
         journal_limit_mib,
+        metrics,
+        seccomp,
         control,
     })
 }
@@ -245,6 +256,26 @@ fn read_phones(capture: &mut Table<'_, '_>, faults: &mut Faults<'_>) -> Vec<IpNe
         capture.fault("phones", &message, faults);
     }
     phones.into_iter().flatten().collect()
+}
+
+/// Where metrics are served: to everybody only when that is asked for by name.
+fn read_metrics(mut table: Table<'_, '_>, faults: &mut Faults<'_>) -> Option<SocketAddr> {
+    let listen = table.text("listen", faults);
+    let beyond_loopback = table.flag("beyond_loopback", false, faults);
+    let address = listen.as_ref().and_then(|text| text.parse::<SocketAddr>().ok());
+    match address {
+        None if listen.is_some() => {
+            table.fault("listen", "must be an IP address and a port, like \"127.0.0.1:9464\"", faults);
+        }
+        Some(address) if !address.ip().is_loopback() && !beyond_loopback => {
+            let message = "is not on this host's loopback: whoever reaches it reads the sensor's figures; \
+                           set metrics.beyond_loopback = true if that is wanted";
+            table.fault("listen", message, faults);
+        }
+        _ => {}
+    }
+    table.finish(faults);
+    address
 }
 
 fn read_control(mut table: Table<'_, '_>, folder: &Path, faults: &mut Faults<'_>) -> Control {
@@ -365,6 +396,30 @@ mod tests {
         let faults = phones("[\"10.1.0.0/16\", \"10.2\", \"::/200\"]").unwrap_err();
         assert!(faults.iter().all(|fault| fault.line == 5) && faults.len() == 2, "{faults:?}");
         assert!(faults[0].message.contains("\"10.2\""), "{faults:?}");
+    }
+
+    #[test]
+    fn metrics_are_served_beyond_loopback_only_when_that_is_said() {
+        let metrics =
+            |text: &str| parse(&format!("{SMALLEST}[metrics]\n{text}")).map(|config| config.metrics);
+        assert_eq!(parse(SMALLEST).unwrap().metrics, None);
+        let address = |text: &str| Ok(Some(text.parse().unwrap()));
+        assert_eq!(metrics("listen = \"127.0.0.1:9464\"\n"), address("127.0.0.1:9464"));
+        assert_eq!(metrics("listen = \"[::1]:9464\"\n"), address("[::1]:9464"));
+        let open = "listen = \"0.0.0.0:9464\"\n";
+        assert_eq!(metrics(&format!("{open}beyond_loopback = true\n")), address("0.0.0.0:9464"));
+        for (text, part) in
+            [(open, "beyond_loopback = true"), ("listen = \"9464\"\n", "a port"), ("", "missing")]
+        {
+            let faults = metrics(text).unwrap_err();
+            assert!(faults.len() == 1 && faults[0].message.contains(part), "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn the_filter_of_system_calls_can_be_turned_off() {
+        assert!(parse(SMALLEST).unwrap().seccomp);
+        assert!(!parse(&format!("{SMALLEST}[process]\nseccomp = false\n")).unwrap().seccomp);
     }
 
     #[test]

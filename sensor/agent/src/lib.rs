@@ -4,6 +4,8 @@ pub mod args;
 pub mod config;
 pub mod cpu;
 pub mod doctor;
+mod metrics;
+mod privilege;
 pub mod profile;
 pub mod progress;
 pub mod replay;

@@ -8,6 +8,7 @@ mod restart;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::IsTerminal;
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -20,7 +21,8 @@ use nightjar_journal::{
 };
 use nightjar_media::SAMPLE_RATE;
 use nightjar_pipeline::{
-    AfterError, CaptureCore, CoreConfig, Depth, Journalled, Keep, Snapshots, WorkerConfig, capture_loop,
+    AfterError, CaptureCore, CoreConfig, CoreOutput, Depth, Journalled, Keep, Snapshots, WorkerConfig,
+    capture_loop,
 };
 use nightjar_schema::{CallState, EndCause};
 use nightjar_signal::{Directory, SignalConfig};
@@ -32,6 +34,8 @@ use uuid::Uuid;
 use crate::args::Run;
 use crate::config::{Config, Input};
 use crate::cpu;
+use crate::metrics::{self, Measured, Publisher};
+use crate::privilege;
 use crate::summary::{SourceSummary, Summary, XdpSummary};
 use crate::workers::{BLOCKS, Setup, worker_config, worker_count};
 use desk::SharedDesk;
@@ -52,20 +56,27 @@ pub fn run(args: &Run) -> Result<(), String> {
     let filter = EnvFilter::try_from_env("NIGHTJAR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     log.with_ansi(std::io::stderr().is_terminal()).init();
-    let config = crate::config::load(&args.config).map_err(|error| error.to_string())?;
+    let mut config = crate::config::load(&args.config).map_err(|error| error.to_string())?;
     let stop = stop_on_signals()?;
+    privilege::keep_what_setup_takes()?;
+    if let Input::Interfaces(interfaces) = &config.input {
+        config.method = privilege::check_live(&config, interfaces)?;
+    }
     let _lock = lock_data_dir(&config.data_dir)?;
+    let metrics = config.metrics.map(metrics::bind).transpose()?;
     let clock = CaptureClock::start();
     match &config.input {
         Input::Interfaces(interfaces) => {
             let source = LiveSource::open(&config, interfaces, clock)?;
             let now = clock.now();
+            privilege::give_up(config.seccomp)?;
             tracing::info!("capturing from {}", interfaces.join(", "));
-            capture_with(&config, source, now, &stop)
+            capture_with(&config, Measured::live(source, clock), now, metrics, &stop)
         }
         Input::Files(files) => {
             let source = CaptureFiles::open(files).map_err(|error| error.to_string())?;
-            capture_with(&config, Paced::realtime(source), clock.now(), &stop)
+            privilege::give_up(config.seccomp)?;
+            capture_with(&config, Measured::untimed(Paced::realtime(source)), clock.now(), metrics, &stop)
         }
     }
 }
@@ -98,11 +109,12 @@ fn lock_data_dir(data_dir: &Path) -> Result<File, String> {
 /// Captures from a source that gives every frame since `now`.
 fn capture_with<S: PacketSource>(
     config: &Config,
-    mut source: S,
+    mut source: Measured<S>,
     now: Nanos,
+    metrics: Option<TcpListener>,
     stop: &AtomicBool,
 ) -> Result<(), String> {
-    let started = Instant::now();
+    let (started, started_at) = (Instant::now(), metrics::Sources::now());
     let text = |error: nightjar_store::StoreError| error.to_string();
     let (outbox, uploader) = start_delivery(config)?;
     let desk = SharedDesk::open(&config.data_dir, outbox)?;
@@ -137,18 +149,36 @@ fn capture_with<S: PacketSource>(
         tracing::warn!("too little is left of {} calls to go on with them", restored.abandoned);
     }
 
+    let calls = desk.clone();
+    let sources = metrics::Sources {
+        audio: workers.ledgers(),
+        journal: journal.journal().clone(),
+        pool: pool.clone(),
+        calls: Box::new(move || calls.lock().counts()),
+        delivery: uploader.as_ref().map(Uploader::watch),
+        started: started_at,
+    };
+    let publisher = metrics.map(|listener| serve_metrics(listener, sources, &mut source, &core));
+    let mut publisher = publisher.transpose()?;
+
     let mut recovering = true;
     let mut disk = DiskWatch::new(&directory);
-    let errors = capture_loop(&mut source, &mut core, stop, AfterError::Stop, |_, _| {
+    let errors = capture_loop(&mut source, &mut core, stop, AfterError::Stop, |source, core| {
         if recovering && !earlier.are_needed() {
             recovering = false;
             journal.journal().forget_recovered();
         }
         disk.look_at(journal.journal().state());
+        if let Some(publisher) = &mut publisher {
+            publisher.publish_when_due(source, core);
+        }
     });
     tracing::info!("stopping: {} calls in progress are closed", calls_in_progress(core.directory()));
     core.finish(EndCause::Shutdown);
     core.end_batch(Nanos::ZERO);
+    if let Some(publisher) = &publisher {
+        publisher.publish(&mut source, &core);
+    }
 
     let mut summary = Summary {
         packets: core.ledger().clone(),
@@ -177,6 +207,20 @@ fn capture_with<S: PacketSource>(
     summary.set_delivery(uploader.map(|uploader| uploader.drain(DRAIN)));
     summary.set_process(started);
     report(&config.data_dir, &summary)
+}
+
+/// Serves the metrics; the publisher is for the capture core.
+fn serve_metrics<S: PacketSource, O: CoreOutput>(
+    listener: TcpListener,
+    sources: metrics::Sources,
+    source: &mut Measured<S>,
+    core: &CaptureCore<O>,
+) -> Result<Publisher, String> {
+    let (publisher, core_figures) = metrics::handover();
+    // The first scrape has every family.
+    publisher.publish(source, core);
+    metrics::serve(listener, sources, core_figures)?;
+    Ok(publisher)
 }
 
 /// Prints the summary, and leaves it in the data folder for other programs.

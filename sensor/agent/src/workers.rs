@@ -1,12 +1,13 @@
 //! The media workers' threads, behind the capture core in replay and live capture alike.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use nightjar_journal::{BlockPool, BlockWriter, Journal, LaneConfig, Overflow, SpoolDirectory, lane};
 use nightjar_media::{AudioConfig, ChannelLayout, EncoderConfig, OpusLayout};
 use nightjar_pipeline::{
-    AudioLedger, DiskTarget, Keep, LaneKey, MediaWorker, OpenCalls, RecordingConfig, Rows, WorkerConfig,
-    worker_loop,
+    AudioLedger, DiskTarget, Keep, LaneKey, MediaWorker, OpenCalls, RecordingConfig, Rows, SharedAudioLedger,
+    WorkerConfig, worker_loop,
 };
 use nightjar_store::RecordingStore;
 
@@ -48,6 +49,8 @@ pub(crate) struct WorkersReport {
 /// Running workers.
 pub(crate) struct Workers {
     threads: Vec<JoinHandle<WorkersReport>>,
+    /// What they do, in their order, while they do it.
+    ledgers: Vec<Arc<SharedAudioLedger>>,
 }
 
 /// How recordings are made, as the command line or the configuration asks.
@@ -92,6 +95,7 @@ impl Setup<'_> {
     ) -> Result<(Workers, Vec<BlockWriter>), String> {
         let mut lanes = Vec::new();
         let mut threads = Vec::new();
+        let mut ledgers = Vec::new();
         for index in 0..self.count {
             let config = LaneConfig {
                 core: 0,
@@ -103,6 +107,7 @@ impl Setup<'_> {
             lanes.push(writer);
             let mut worker = self.worker();
             worker.adopt(&mut open, index as u32, self.count as u32);
+            ledgers.push(worker.shared_ledger());
             if let Some(journal) = self.journal {
                 worker.journalled_in(LaneKey { run: journal.run(), core: 0, worker: index as u16 });
             }
@@ -116,11 +121,16 @@ impl Setup<'_> {
             });
             threads.push(spawned.map_err(|error| format!("cannot start a media worker: {error}"))?);
         }
-        Ok((Workers { threads }, lanes))
+        Ok((Workers { threads, ledgers }, lanes))
     }
 }
 
 impl Workers {
+    /// What became of the packets so far, worker by worker.
+    pub(crate) fn ledgers(&self) -> Vec<Arc<SharedAudioLedger>> {
+        self.ledgers.clone()
+    }
+
     /// Waits for all of them. The capture core, which holds the lanes' other ends, must be gone.
     pub(crate) fn join(self) -> WorkersReport {
         let mut sum = WorkersReport::default();

@@ -9,13 +9,13 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use nightjar_wire::xdp::{EndpointKey, EndpointVerdict, address, mapped_address};
+use nightjar_wire::xdp::{EndpointKey, EndpointVerdict, MAX_QUEUES, address, mapped_address};
 use nightjar_wire::{Endpoint, Nanos};
 use rustix::thread::{NanosleepRelativeResult, Timespec, nanosleep};
 
 use crate::SourceError;
 use crate::clock::CaptureClock;
-use crate::interface::explain;
+use crate::interface::{explain, receive_queues};
 use crate::merge::{Merge, Round};
 use crate::source::{PacketSource, RawFrame, Received, SourceStatistics, Stopped, whole_nanos};
 use lane::Lane;
@@ -69,6 +69,18 @@ impl AfXdpConfig {
             zero_copy: true,
             hold: Duration::from_millis(1),
         }
+    }
+}
+
+impl AfXdpConfig {
+    /// The memory that the queues of these interfaces will lock, in bytes: `CAP_IPC_LOCK`, or a limit
+    /// on locked memory that is larger, is needed.
+    pub fn locked_bytes(&self) -> u64 {
+        let queues = |name: &String| match self.queues.len() {
+            0 => u64::from(receive_queues(name).min(MAX_QUEUES)),
+            some => some as u64,
+        };
+        self.interfaces.iter().map(queues).sum::<u64>() * self.sizes.locked_bytes()
     }
 }
 

@@ -49,8 +49,12 @@ pub fn interface_names() -> Vec<String> {
 /// What this host does with an interface besides capturing from it; `None` for a port that nothing here
 /// uses, as a mirror port should be. Frames that are redirected to AF_XDP sockets would be missing there.
 pub fn host_use(name: &str) -> Option<&'static str> {
-    if std::path::Path::new("/sys/class/net").join(name).join("master").exists() {
+    let kernel = std::path::Path::new("/sys/class/net").join(name);
+    if kernel.join("master").exists() {
         return Some("it is a port of a bridge or a bond");
+    }
+    if kernel.join("bridge").exists() {
+        return Some("it is a bridge");
     }
     has_address(name).then_some("it has an IP address of this host")
 }

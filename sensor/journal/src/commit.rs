@@ -145,6 +145,11 @@ impl Committer {
         }
     }
 
+    /// Says how many blocks wait for their commit.
+    pub fn count_uncommitted(&self) {
+        self.status.uncommitted.store(self.pending.len() as u64, Ordering::Relaxed);
+    }
+
     /// Does what is due.
     pub fn tick(&mut self, now: Instant) {
         if self.flush_at.is_some_and(|at| at <= now)
@@ -169,6 +174,7 @@ impl Committer {
         }
         self.close_segment();
         self.count_used();
+        self.count_uncommitted();
     }
 
     /// Makes every pending block durable, in a second segment when the first one fails.
@@ -189,7 +195,10 @@ impl Committer {
     fn sync(&mut self) -> io::Result<()> {
         let Some(segment) = &mut self.segment else { return Ok(()) };
         add(&self.status.fdatasyncs, 1);
-        segment.file.sync().inspect_err(|_| add(&self.status.sync_errors, 1))
+        let began = Instant::now();
+        let outcome = segment.file.sync();
+        self.status.count_sync(began.elapsed());
+        outcome.inspect_err(|_| add(&self.status.sync_errors, 1))
     }
 
     /// After a successful sync: what was written needs its memory no more.

@@ -214,5 +214,6 @@ fn run(mut committer: Committer, messages: &Receiver<Message>) {
             Err(RecvTimeoutError::Timeout) => {}
         }
         committer.tick(Instant::now());
+        committer.count_uncommitted();
     }
 }

@@ -47,5 +47,5 @@ pub use spool::{
     SPOOL_APPEND_LIMIT, SPOOL_BUFFER_LIMIT, Spool, SpoolDirectory, SpoolError, SpoolFigures, SpooledCall,
 };
 pub use spool_recovery::{SpoolDropReason, SpoolDropped, SpoolRecovery};
-pub use status::{JournalFigures, JournalState};
+pub use status::{JournalFigures, JournalState, SYNC_BOUNDS_NS, SyncTimes};
 pub use writer::{AppendError, BlockWriter, SEAL_AFTER};

@@ -1,6 +1,7 @@
 //! What the segment writer tells everybody else: how far it is, how it is doing, what it counted.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::block::{BlockHeader, HEADER_BYTES};
 use crate::segment::SegmentPosition;
@@ -16,6 +17,30 @@ pub enum JournalState {
     /// Writes or syncs fail, with the last error's number (`errno`, 0 when there is none). A new
     /// segment is tried at each commit interval.
     Failing(i32),
+}
+
+/// Upper bounds of [`SyncTimes::counts`], nanoseconds; the last count is of those beyond.
+pub const SYNC_BOUNDS_NS: [u64; 10] = [
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    1_000_000_000,
+];
+
+/// How long `fdatasync`s took, failed ones included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SyncTimes {
+    /// How many took at most as long as each of [`SYNC_BOUNDS_NS`] and longer than the one before;
+    /// then those that took longer than all.
+    pub counts: [u64; SYNC_BOUNDS_NS.len() + 1],
+    /// All together, nanoseconds.
+    pub total_ns: u64,
 }
 
 /// The journal's counters at one moment. All count from the start of the run.
@@ -53,6 +78,10 @@ pub struct JournalFigures {
     pub used: u64,
     /// What `used` may reach.
     pub limit: u64,
+    /// Blocks that are sealed and not durable yet, at this moment.
+    pub uncommitted: u64,
+    /// How long the `fdatasync`s took.
+    pub syncs: SyncTimes,
 }
 
 /// The shared words. Written by the segment writer's thread, except where a line says otherwise.
@@ -96,6 +125,12 @@ pub(crate) struct Status {
     pub used: AtomicU64,
     /// See [`JournalFigures`].
     pub limit: AtomicU64,
+    /// See [`JournalFigures`].
+    pub uncommitted: AtomicU64,
+    /// See [`SyncTimes`].
+    sync_counts: [AtomicU64; SYNC_BOUNDS_NS.len() + 1],
+    /// See [`SyncTimes`].
+    sync_total_ns: AtomicU64,
     /// Segments of earlier runs are not needed any more. Written by whoever recovered them.
     pub forget_recovered: AtomicBool,
 }
@@ -138,6 +173,14 @@ impl Status {
         self.written.store(position.pack(), Ordering::Release);
     }
 
+    /// An `fdatasync` took so long.
+    pub fn count_sync(&self, took: Duration) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let place = SYNC_BOUNDS_NS.iter().position(|bound| took <= *bound).unwrap_or(SYNC_BOUNDS_NS.len());
+        add(&self.sync_counts[place], 1);
+        add(&self.sync_total_ns, took);
+    }
+
     /// A block that will be in no segment.
     pub fn count_lost(&self, header: &BlockHeader) {
         self.lost_blocks.fetch_add(1, Ordering::Relaxed);
@@ -165,6 +208,11 @@ impl Status {
             lost_bytes: read(&self.lost_bytes),
             used: read(&self.used),
             limit: read(&self.limit),
+            uncommitted: read(&self.uncommitted),
+            syncs: SyncTimes {
+                counts: self.sync_counts.each_ref().map(read),
+                total_ns: read(&self.sync_total_ns),
+            },
         }
     }
 }
@@ -172,4 +220,20 @@ impl Status {
 /// Adds to a counter that one thread writes.
 pub(crate) fn add(counter: &AtomicU64, count: u64) {
     counter.fetch_add(count, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sync_counts_once_below_the_first_bound_that_it_keeps() {
+        let status = Status::default();
+        for took_us in [1, 500, 501, 5_000_000] {
+            status.count_sync(Duration::from_micros(took_us));
+        }
+        let SyncTimes { counts, total_ns } = status.figures().syncs;
+        assert_eq!((counts[0], counts[1], counts[SYNC_BOUNDS_NS.len()]), (2, 1, 1));
+        assert_eq!((counts.iter().sum::<u64>(), total_ns), (4, 5_001_002_000));
+    }
 }

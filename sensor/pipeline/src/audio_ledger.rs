@@ -1,6 +1,7 @@
 //! The ledger's fifth level: what became of the packets that were recorded.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
@@ -57,6 +58,32 @@ impl AudioLedger {
     }
 }
 
+/// A worker's ledger as other threads see it: as it was at the last commit.
+#[derive(Debug, Default)]
+pub struct SharedAudioLedger {
+    words: [AtomicU64; 9],
+}
+
+impl SharedAudioLedger {
+    /// Lets the others see it.
+    pub(crate) fn publish(&self, ledger: &AudioLedger) {
+        let AudioLedger { encoded, duplicate, late, lost, discarded } = ledger;
+        let Discarded { rtcp, undecodable, malformed, copy, not_wanted } = discarded;
+        let counts = [encoded, duplicate, late, lost, rtcp, undecodable, malformed, copy, not_wanted];
+        for (word, count) in self.words.iter().zip(counts) {
+            word.store(*count, Ordering::Relaxed);
+        }
+    }
+
+    /// The counts; each is exact, but they need not be of one moment.
+    pub fn ledger(&self) -> AudioLedger {
+        let [encoded, duplicate, late, lost, rtcp, undecodable, malformed, copy, not_wanted] =
+            self.words.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let discarded = Discarded { rtcp, undecodable, malformed, copy, not_wanted };
+        AudioLedger { encoded, duplicate, late, lost, discarded }
+    }
+}
+
 impl fmt::Display for AudioLedger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let d = &self.discarded;
@@ -74,5 +101,19 @@ impl fmt::Display for AudioLedger {
             d.copy,
             d.not_wanted
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_published_is_what_the_worker_has() {
+        let discarded = Discarded { rtcp: 5, undecodable: 6, malformed: 7, copy: 8, not_wanted: 9 };
+        let ledger = AudioLedger { encoded: 1, duplicate: 2, late: 3, lost: 4, discarded };
+        let shared = SharedAudioLedger::default();
+        shared.publish(&ledger);
+        assert_eq!((shared.ledger(), shared.ledger().total()), (ledger, 45));
     }
 }

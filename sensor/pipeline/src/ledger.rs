@@ -140,6 +140,16 @@ impl Ledger {
         self.received as i64 - explained as i64
     }
 
+    /// Every reason to ignore a frame: its name, its help, how often.
+    pub fn ignored_by_reason(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> + '_ {
+        IGNORED.iter().zip(&self.ignored).map(|((name, help), frames)| (*name, *help, *frames))
+    }
+
+    /// Every reason to drop a frame: its name, its help, how often.
+    pub fn dropped_by_reason(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> + '_ {
+        DROPPED.iter().zip(&self.dropped).map(|((name, help), frames)| (*name, *help, *frames))
+    }
+
     /// The reasons that occurred, with their counts, ignored ones first.
     pub fn reasons(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> + '_ {
         let ignored = IGNORED.iter().zip(&self.ignored).map(|((name, _), n)| ("ignored", *name, *n));

@@ -26,7 +26,7 @@ mod saved;
 mod worker_loop;
 
 pub use analysed::Analysed;
-pub use audio_ledger::{AudioLedger, Discarded};
+pub use audio_ledger::{AudioLedger, Discarded, SharedAudioLedger};
 pub use capture_core::{CaptureCore, CoreConfig, CoreOutput, Depth, Kept, Restored, Snapshots};
 pub use capture_loop::{AfterError, capture_loop};
 pub use disk_target::DiskTarget;

@@ -9,7 +9,7 @@ use nightjar_schema::{Call, GapCause, StreamUse};
 use nightjar_wire::{CallKey, MediaKind, Nanos};
 use uuid::Uuid;
 
-use crate::audio_ledger::AudioLedger;
+use crate::audio_ledger::{AudioLedger, SharedAudioLedger};
 use crate::call_in_progress::{CallInProgress, EncodeTime, Unsaved};
 use crate::closing::ClosingCalls;
 use crate::event::{CoreEvent, StreamTold};
@@ -89,6 +89,8 @@ pub struct MediaWorker<T> {
     calls: BTreeMap<CallKey, CallInProgress>,
     owner: HashMap<u32, CallKey>,
     ledger: AudioLedger,
+    /// The same, for other threads.
+    shared_ledger: Arc<SharedAudioLedger>,
     finished: Vec<Finished>,
     /// The current record's place; `None` in an earlier run's journal.
     place: Option<Place>,
@@ -119,6 +121,7 @@ impl<T: RecordingTarget> MediaWorker<T> {
             calls: BTreeMap::new(),
             owner: HashMap::new(),
             ledger: AudioLedger::default(),
+            shared_ledger: Arc::default(),
             finished: Vec::new(),
             place: None,
             lane: None,
@@ -133,6 +136,11 @@ impl<T: RecordingTarget> MediaWorker<T> {
     /// What became of the packets so far.
     pub fn ledger(&self) -> &AudioLedger {
         &self.ledger
+    }
+
+    /// The same for another thread, as of the last commit.
+    pub fn shared_ledger(&self) -> Arc<SharedAudioLedger> {
+        Arc::clone(&self.shared_ledger)
     }
 
     /// Calls in progress.
@@ -179,6 +187,7 @@ impl<T: RecordingTarget> MediaWorker<T> {
     /// Makes what is spooled durable, and the states of those calls whose packets are: those are in
     /// blocks below `durable` of the lane.
     pub fn commit(&mut self, durable: u64) {
+        self.shared_ledger.publish(&self.ledger);
         for (key, call) in &mut self.calls {
             let Some(unsaved) = call.unsaved.take_if(|unsaved| unsaved.read < durable) else { continue };
             let Unsaved { appended, through, .. } = unsaved;

@@ -213,6 +213,11 @@ impl Directory {
         self.calls.keys().copied()
     }
 
+    /// How many calls [`Directory::open_calls`] names.
+    pub fn open_call_count(&self) -> usize {
+        self.calls.len()
+    }
+
     /// The label (`a=label`) that a leg gave one of its media lines.
     pub fn media_label(&self, call: CallKey, dialog: u16, leg: u16, media_line: u8) -> Option<&str> {
         let dialog = self.calls.get(&call)?.dialogs.get(usize::from(dialog))?;

@@ -31,4 +31,4 @@ pub use outbox::{
 };
 pub use outbox_reader::OutboxReader;
 pub use recordings::{Container, RecordingFile, RecordingName, RecordingStore, StoredRecording};
-pub use upload::{UploadState, UploadStatus, Uploader};
+pub use upload::{UploadState, UploadStatus, UploadWatch, Uploader};

@@ -61,9 +61,31 @@ pub struct Uploader {
     /// The thread.
     thread: JoinHandle<()>,
     /// What it tells.
+    watch: UploadWatch,
+}
+
+/// Tells how delivery goes, also while it drains.
+#[derive(Clone)]
+pub struct UploadWatch {
+    /// What the thread tells.
     progress: Arc<Progress>,
     /// The outbox's counters.
     shared: Arc<Shared>,
+}
+
+impl UploadWatch {
+    /// Delivery now.
+    pub fn status(&self) -> UploadStatus {
+        let figures = self.shared.figures();
+        UploadStatus {
+            state: self.progress.state.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            pending: figures.pending,
+            delivered: figures.delivered,
+            rejected: figures.rejected,
+            recordings: self.progress.recordings.load(Ordering::Relaxed),
+            missing: self.progress.missing.load(Ordering::Relaxed),
+        }
+    }
 }
 
 impl Uploader {
@@ -90,20 +112,17 @@ impl Uploader {
             delivery.run();
         });
         let thread = thread.map_err(|error| StoreError::Config(format!("the upload thread: {error}")))?;
-        Ok(Uploader { drain, ended, thread, progress, shared })
+        Ok(Uploader { drain, ended, thread, watch: UploadWatch { progress, shared } })
     }
 
     /// Delivery now.
     pub fn status(&self) -> UploadStatus {
-        let figures = self.shared.figures();
-        UploadStatus {
-            state: self.progress.state.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            pending: figures.pending,
-            delivered: figures.delivered,
-            rejected: figures.rejected,
-            recordings: self.progress.recordings.load(Ordering::Relaxed),
-            missing: self.progress.missing.load(Ordering::Relaxed),
-        }
+        self.watch.status()
+    }
+
+    /// The same for another thread.
+    pub fn watch(&self) -> UploadWatch {
+        self.watch.clone()
     }
 
     /// Delivers what is committed, for `timeout` at most, and ends the thread. What is still

@@ -4,6 +4,7 @@
 //! Everything that a test makes (namespaces, processes, folders) is gone when it ends, also when it
 //! fails. The programs are those of the same build: `cargo build --workspace` comes first.
 
+pub mod control;
 pub mod crash;
 pub mod moments;
 pub mod namespace;
@@ -12,6 +13,7 @@ pub mod process;
 pub mod program;
 pub mod recordings;
 pub mod rows;
+pub mod scrape;
 pub mod segments;
 pub mod sensor;
 pub mod sipp;

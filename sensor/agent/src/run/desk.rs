@@ -171,9 +171,14 @@ impl Desk {
         !self.undurable.contains(&call)
     }
 
+    /// What was counted.
+    pub(super) fn counts(&self) -> CallCounts {
+        self.counts.clone()
+    }
+
     /// What was counted and what went wrong.
     pub(super) fn take_report(&mut self) -> (CallCounts, Vec<String>) {
-        (std::mem::take(&mut self.counts), std::mem::take(&mut self.errors))
+        (self.counts(), std::mem::take(&mut self.errors))
     }
 
     /// An error is logged once.

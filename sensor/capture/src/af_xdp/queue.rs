@@ -42,6 +42,11 @@ impl Default for QueueSizes {
 }
 
 impl QueueSizes {
+    /// Bytes that a queue's UMEM locks.
+    pub fn locked_bytes(&self) -> u64 {
+        u64::from(self.chunks()) * u64::from(self.chunk_bytes)
+    }
+
     /// Chunks of the UMEM.
     pub(super) fn chunks(&self) -> u32 {
         self.media + self.signalling + self.spare

@@ -5,6 +5,8 @@ mod doctor;
 mod full_disk;
 mod kill;
 mod live;
+mod metrics;
+mod privileges;
 mod profile;
 mod refusals;
 mod shutdown;
