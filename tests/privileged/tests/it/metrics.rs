@@ -27,8 +27,7 @@ fn the_metrics_of_a_running_sensor_are_its_summary() {
 
 fn assert_metrics(method: &str) {
     let namespace = Namespace::with_veth();
-    let settings = format!("method = \"{method}\"\n{SETTINGS}");
-    let mut place = Place::new(&["near"]).with(&settings);
+    let mut place = Place::new(&["near"]).by(method).with(SETTINGS);
     let sensor = place.start(&namespace);
     let plan = BulkPlan { sound: BulkSound::Tones, ..BulkPlan::busy_office(4) };
     let office = Scenario::bulk("office", moments::random("metrics").next_u64(), plan);

@@ -35,7 +35,7 @@ fn without(capabilities: &[&str]) -> String {
 /// Which capabilities a refused sensor says that it lacks.
 fn missing(method: &str, bounds: &str) -> Vec<String> {
     let namespace = Namespace::with_veth();
-    let mut place = Place::new(&["near"]).with(&format!("method = \"{method}\"\n"));
+    let mut place = Place::new(&["near"]).by(method);
     let mut command = bounded(&place, &namespace, bounds);
     let ended = place.launch(&mut command).wait(Duration::from_secs(20));
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
@@ -69,7 +69,7 @@ fn the_capabilities_that_are_named_are_enough() {
         ("af_packet", "-all,+net_raw", "capturing from near"),
         ("auto", "-all,+net_raw,+net_admin", "AF_XDP: missing: CAP_BPF, CAP_PERFMON, CAP_IPC_LOCK"),
     ] {
-        let mut place = Place::new(&["near"]).with(&format!("method = \"{method}\"\n"));
+        let mut place = Place::new(&["near"]).by(method);
         let mut sensor = place.launch(&mut bounded(&place, &namespace, bounds));
         sensor.wait_for("capturing from");
         assert!(sensor.stderr().contains(said), "{method}: {}", sensor.stderr());
@@ -135,7 +135,7 @@ fn assert_whole_run(method: &str) {
     let control = TakingControl::start(&namespace, place.folder());
     let settings = format!("{SETTINGS}{}", control.settings());
     let live = method != "files";
-    let mut place = if live { place.with(&format!("method = \"{method}\"\n{settings}")) } else { place };
+    let mut place = if live { place.by(method).with(&settings) } else { place };
     let mut command = place.command(&namespace);
     if !live {
         let capture = place.folder().join("two.pcap");
