@@ -16,8 +16,8 @@ pub enum AfterError {
     Stop,
 }
 
-/// Runs until the source ends, or `stop` is set and what the source had by then is read. `each_batch` is told after every batch, for
-/// progress and metrics. Returns the source's errors in order.
+/// Runs until the source ends, or `stop` is set and what the source had by then is read. `each_batch`
+/// is told after every batch, for progress and metrics. Returns the source's errors in order.
 pub fn capture_loop<S: PacketSource, O: CoreOutput>(
     source: &mut S,
     core: &mut CaptureCore<O>,
