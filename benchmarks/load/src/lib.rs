@@ -9,6 +9,7 @@ mod active_call;
 mod audio;
 mod bulk;
 mod dialog;
+mod envelope;
 mod expected;
 mod flow;
 mod frame;
@@ -39,6 +40,7 @@ mod stream_count;
 
 pub use audio::Audio;
 pub use bulk::{BulkPlan, BulkSound, Variety};
+pub use envelope::{Envelope, GreOptions};
 pub use expected::{
     CallExpected, DialogExpected, Expected, HoldExpected, Speaker, StreamExpected, StreamKind,
 };

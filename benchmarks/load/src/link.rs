@@ -1,7 +1,8 @@
-//! Dresses Ethernet frames for a capture: VLAN tags, and the other link layers a file may have.
+//! Dresses Ethernet frames for a capture: VLAN tags, tunnels, and the other link layers a file may have.
 
 use nightjar_wire::LinkType;
 
+use crate::envelope::Envelope;
 use crate::flow::ETHERNET_LEN;
 
 /// How every frame of a capture is dressed.
@@ -11,12 +12,25 @@ pub struct LinkOptions {
     pub link: LinkType,
     /// VLAN ids from the outermost in; two make QinQ (802.1ad outside, 802.1Q inside).
     pub vlans: Vec<u16>,
+    /// Tunnels around the tagged frame, from the innermost out.
+    pub envelopes: Vec<Envelope>,
 }
 
 impl Default for LinkOptions {
     /// Untagged Ethernet.
     fn default() -> LinkOptions {
-        LinkOptions { link: LinkType::Ethernet, vlans: Vec::new() }
+        LinkOptions { link: LinkType::Ethernet, vlans: Vec::new(), envelopes: Vec::new() }
+    }
+}
+
+impl LinkOptions {
+    /// Turns an untagged Ethernet frame into what the capture holds, in place.
+    pub fn dress(&self, frame: &mut Vec<u8>) {
+        add_tags(&self.vlans, frame);
+        for envelope in &self.envelopes {
+            *frame = envelope.wrap(frame);
+        }
+        change_link(self.link, frame);
     }
 }
 
@@ -43,12 +57,11 @@ pub(crate) fn can_carry(link: LinkType, ethernet: &[u8]) -> bool {
     }
 }
 
-/// Turns an untagged Ethernet frame into what the capture holds, in place.
-pub(crate) fn dress(options: &LinkOptions, frame: &mut Vec<u8>) {
-    add_tags(&options.vlans, frame);
+/// Puts another link header in Ethernet's place.
+fn change_link(link: LinkType, frame: &mut Vec<u8>) {
     let (source, ethertype) =
         ([frame[6], frame[7], frame[8], frame[9], frame[10], frame[11]], ethertype(frame));
-    let header: Vec<u8> = match options.link {
+    let header: Vec<u8> = match link {
         LinkType::Ethernet => return,
         LinkType::LinuxSll => sll(source, ethertype),
         LinkType::LinuxSll2 => sll2(source, ethertype),
@@ -58,7 +71,7 @@ pub(crate) fn dress(options: &LinkOptions, frame: &mut Vec<u8>) {
             family.to_le_bytes().to_vec()
         }
     };
-    let keep_from = match options.link {
+    let keep_from = match link {
         LinkType::RawIp | LinkType::Null => ETHERNET_LEN + 4 * tags(frame),
         _ => ETHERNET_LEN,
     };
@@ -122,7 +135,7 @@ mod tests {
         for link in links {
             for vlans in [vec![], vec![7], vec![100, 7]] {
                 let mut frame = bare.clone();
-                dress(&LinkOptions { link, vlans: vlans.clone() }, &mut frame);
+                LinkOptions { link, vlans: vlans.clone(), envelopes: Vec::new() }.dress(&mut frame);
                 let decoded = decode_frame(link, &frame).unwrap();
                 let Transport::Udp { payload, .. } = decoded.transport else { panic!("{link:?} {vlans:?}") };
                 assert_eq!(payload, b"payload");

@@ -11,7 +11,7 @@ use crate::active_call::ActiveCall;
 use crate::expected::{CallExpected, Expected};
 use crate::frame::Frame;
 use crate::ledger::Ledger;
-use crate::link::{LinkOptions, can_carry, dress};
+use crate::link::{LinkOptions, can_carry};
 use crate::noise::{Noise, NoisePlan};
 use crate::plan::CallPlan;
 use crate::random::Random;
@@ -139,7 +139,7 @@ impl FrameStream {
             }
             if can_carry(self.link.link, &out.bytes) {
                 let before = out.bytes.len() as u32;
-                dress(&self.link, &mut out.bytes);
+                self.link.dress(&mut out.bytes);
                 out.original_len = out.original_len + out.bytes.len() as u32 - before;
                 self.began.get_or_insert(out.at);
                 self.ledger.count(out);

@@ -18,7 +18,7 @@ use nightjar_capture::{
 use nightjar_flow::Limits;
 use nightjar_pipeline::{AfterError, Analysed, CaptureCore, CoreConfig, Depth, Snapshots, capture_loop};
 use nightjar_signal::SignalConfig;
-use nightjar_wire::{Nanos, Realm};
+use nightjar_wire::{Nanos, Realms, VxlanPorts};
 use rustix::time::{ClockId, clock_gettime};
 
 /// What is done with each frame.
@@ -154,7 +154,8 @@ fn core_config() -> CoreConfig {
         checkpoint_every: Nanos::MAX,
         signal: SignalConfig::default(),
         limits: Limits::default(),
-        realm: Realm(0),
+        realms: Realms::default(),
+        vxlan: VxlanPorts::USUAL,
     }
 }
 

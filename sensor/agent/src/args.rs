@@ -57,6 +57,9 @@ pub struct Replay {
     /// Media workers (0: one per core).
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub workers: u16,
+    /// A sensor's configuration, of which the realms and VXLAN's ports count.
+    #[arg(long, value_name = "FILE")]
+    pub realms: Option<PathBuf>,
     /// The sensor's name, part of each call's id.
     #[arg(long, value_name = "NAME", default_value = "replay")]
     pub sensor: String,

@@ -3,6 +3,7 @@
 
 mod networks;
 pub(crate) mod reader;
+mod realms;
 
 use std::fmt;
 use std::fs::File;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub use networks::IpNetwork;
 use reader::{Faults, Table};
+pub use realms::RealmSettings;
 
 use crate::args::{Channels, Format, Sound, Stereo};
 
@@ -34,6 +36,8 @@ pub struct Config {
     /// Where the site's phones, trunks and gateways are; the doctor names those that are elsewhere. Empty:
     /// it is not said.
     pub phones: Vec<IpNetwork>,
+    /// Which frames belong to which address space, and where VXLAN is seen through.
+    pub realms: RealmSettings,
     /// Ask the interface for all frames, not only its own.
     pub promiscuous: bool,
     /// Size of an interface's kernel ring, MiB.
@@ -148,6 +152,21 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     parse_in(&text, folder).map_err(|faults| ConfigError::Faults(path.to_owned(), faults))
 }
 
+/// Reads a configuration file's realms and VXLAN's ports, and nothing else of it.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_realms(path: &Path) -> Result<RealmSettings, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        ConfigError::Unreadable(format!("cannot read the configuration {}: {error}", path.display()))
+    })?;
+    let (document, mut faults) = Faults::parse(&text);
+    let mut root = Table::root(&document);
+    let vxlan = realms::read_vxlan_ports(&mut root.optional_table("capture", &mut faults), &mut faults);
+    let realms = realms::read_realms(root.tables("realm", &mut faults), None, vxlan, &mut faults);
+    faults.into_result(realms).map_err(|faults| ConfigError::Faults(path.to_owned(), faults))
+}
+
 /// Checks a configuration's text; relative paths start from the working directory.
 ///
 /// # Errors
@@ -174,7 +193,13 @@ fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
     let phones = read_phones(&mut capture, faults);
     let promiscuous = capture.flag("promiscuous", true, faults);
     let ring_mib = capture.number("ring_mib", 64, 1..=4096, faults);
+    let vxlan = realms::read_vxlan_ports(&mut capture, faults);
     capture.finish(faults);
+    let captured = match &input {
+        Input::Interfaces(names) => Some(names.as_slice()),
+        Input::Files(_) => None,
+    };
+    let realms = realms::read_realms(root.tables("realm", faults), captured, vxlan, faults);
     let mut recording = root.optional_table("recording", faults);
     let sound = read_sound(&mut recording, faults);
     let save_every_s = recording.number("save_every_s", 60, 1..=600, faults);
@@ -200,6 +225,7 @@ fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
         method,
         signalling_ports,
         phones,
+        realms,
         promiscuous,
         ring_mib,
         sound,

@@ -22,6 +22,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nightjar_capture::CaptureFiles;
+use nightjar_wire::VxlanPorts;
 
 use crate::args::Doctor;
 use crate::config::{Config, Input};
@@ -68,11 +69,12 @@ fn print(text: &str) -> Result<(), String> {
 pub fn examine(args: &Doctor) -> Result<Report, String> {
     let config = args.config.as_deref().map(load).transpose()?;
     let ports = config.as_ref().map_or(SIGNALLING_PORTS.to_vec(), |config| config.signalling_ports.clone());
+    let vxlan = config.as_ref().map_or(VxlanPorts::USUAL, |config| config.realms.vxlan);
     let phones = config.as_ref().map(|config| config.phones.clone()).unwrap_or_default();
     let expected = |sources| Expectation { sources, signalling_ports: ports.clone(), phones };
     if !args.files.is_empty() {
         let source = CaptureFiles::open(&args.files).map_err(|error| error.to_string())?;
-        let (seen, errors) = listen::read(source, &ports);
+        let (seen, errors) = listen::read(source, &ports, vxlan);
         if seen.frames.total() == 0 && !errors.is_empty() {
             return Err(errors.join("\n"));
         }
@@ -83,7 +85,7 @@ pub fn examine(args: &Doctor) -> Result<Report, String> {
     }
     let interfaces = interfaces(args, config.as_ref())?;
     let promiscuous = config.as_ref().is_none_or(|config| config.promiscuous);
-    let heard = listen::listen(&interfaces, promiscuous, args.seconds, &ports)?;
+    let heard = listen::listen(&interfaces, promiscuous, args.seconds, &ports, vxlan)?;
     let expected = expected(interfaces);
     Ok(Report::new(&heard.seen, judge(&heard.seen, &heard.host, &expected), expected.sources))
 }

@@ -15,9 +15,10 @@ use nightjar_pipeline::{
 };
 use nightjar_schema::EndCause;
 use nightjar_signal::SignalConfig;
-use nightjar_wire::{Nanos, Realm};
+use nightjar_wire::{Nanos, Realms};
 
 use crate::args::{Mode, Replay, Sound, Speed};
+use crate::config::{RealmSettings, load_realms};
 use crate::cpu;
 use crate::progress::Progress;
 use crate::summary::Summary;
@@ -86,14 +87,22 @@ fn replay<S: PacketSource>(
     source: S,
     rows: RowWriter,
 ) -> Result<Summary, String> {
+    let realms = args.realms.as_deref().map(load_realms).transpose().map_err(|error| error.to_string())?;
+    let realms = realms.unwrap_or_default();
     match args.mode {
-        Mode::Analyse => Ok(analyse(args, source, rows)),
-        Mode::Journal | Mode::Record => record(args, sound, source, rows),
+        Mode::Analyse => Ok(analyse(args, &realms, source, rows)),
+        Mode::Journal | Mode::Record => record(args, &realms, sound, source, rows),
     }
 }
 
-fn analyse<S: PacketSource>(args: &Replay, mut source: S, mut rows: RowWriter) -> Summary {
-    let mut core = CaptureCore::new(core_config(args, Depth::Headers), Analysed::new(|row| rows.write(&row)));
+fn analyse<S: PacketSource>(
+    args: &Replay,
+    realms: &RealmSettings,
+    mut source: S,
+    mut rows: RowWriter,
+) -> Summary {
+    let config = core_config(args, Depth::Headers, realms);
+    let mut core = CaptureCore::new(config, Analysed::new(|row| rows.write(&row)));
     let mut summary = Summary::default();
     let errors = drive(&mut source, &mut core);
     finish(&mut summary, &core, &errors);
@@ -104,12 +113,13 @@ fn analyse<S: PacketSource>(args: &Replay, mut source: S, mut rows: RowWriter) -
 
 fn record<S: PacketSource>(
     args: &Replay,
+    realms: &RealmSettings,
     sound: Sound,
     mut source: S,
     rows: RowWriter,
 ) -> Result<Summary, String> {
     let (recorder, output) = Recorder::start(args, sound, rows)?;
-    let mut core = CaptureCore::new(core_config(args, Depth::Payload), output);
+    let mut core = CaptureCore::new(core_config(args, Depth::Payload, realms), output);
     let mut summary = Summary::default();
     let errors = drive(&mut source, &mut core);
     finish(&mut summary, &core, &errors);
@@ -138,7 +148,7 @@ fn finish<O: CoreOutput>(summary: &mut Summary, core: &CaptureCore<O>, errors: &
     summary.errors = errors.iter().map(ToString::to_string).collect();
 }
 
-fn core_config(args: &Replay, depth: Depth) -> CoreConfig {
+fn core_config(args: &Replay, depth: Depth, realms: &RealmSettings) -> CoreConfig {
     let signal = SignalConfig { sensor: args.sensor.clone(), ..SignalConfig::default() };
     CoreConfig {
         depth,
@@ -146,7 +156,8 @@ fn core_config(args: &Replay, depth: Depth) -> CoreConfig {
         checkpoint_every: Nanos::MAX,
         signal,
         limits: Limits::default(),
-        realm: Realm(0),
+        realms: Realms::new(realms.rules.clone()),
+        vxlan: realms.vxlan,
     }
 }
 

@@ -27,7 +27,7 @@ use nightjar_pipeline::{
 use nightjar_schema::{CallState, EndCause};
 use nightjar_signal::{Directory, SignalConfig};
 use nightjar_store::{ControlConfig, Durability, OutboxConfig, RecordingStore, Uploader, open_outbox};
-use nightjar_wire::{Nanos, Realm};
+use nightjar_wire::{Nanos, Realms};
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
@@ -65,6 +65,9 @@ pub fn run(args: &Run) -> Result<(), String> {
     let _lock = lock_data_dir(&config.data_dir)?;
     let metrics = config.metrics.map(metrics::bind).transpose()?;
     let clock = CaptureClock::start();
+    if !config.realms.rules.is_empty() {
+        tracing::info!("realms, each with what its frames are told by: {}", config.realms);
+    }
     match &config.input {
         Input::Interfaces(interfaces) => {
             let source = LiveSource::open(&config, interfaces, clock)?;
@@ -287,6 +290,7 @@ fn core_config(config: &Config, interfaces: &[String], limits: Limits) -> CoreCo
         checkpoint_every: Nanos::from_millis(500 * config.save_every_s),
         signal,
         limits,
-        realm: Realm(0),
+        realms: Realms::new(config.realms.rules.clone()),
+        vxlan: config.realms.vxlan,
     }
 }

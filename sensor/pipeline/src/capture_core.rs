@@ -7,8 +7,8 @@ use nightjar_flow::{FlowTable, Limits, Placement, RtcpPlacement};
 use nightjar_schema::{Call, EndCause};
 use nightjar_signal::{Directory, SignalConfig};
 use nightjar_wire::{
-    CallKey, Endpoint, FlowKey, FrameError, MediaClass, Nanos, Network, Realm, RtpView, Transport, classify,
-    decode_frame, decode_transport, looks_like_sip,
+    CallKey, Endpoint, FlowKey, Frame, FrameError, MediaClass, Nanos, Realms, RtpView, Transport, VxlanPorts,
+    classify, decode_frame_through, looks_like_sip,
 };
 use uuid::Uuid;
 
@@ -60,8 +60,10 @@ pub struct CoreConfig {
     pub signal: SignalConfig,
     /// The flow table's.
     pub limits: Limits,
-    /// The realm of all interfaces.
-    pub realm: Realm,
+    /// Which frames belong to which realm.
+    pub realms: Realms,
+    /// Where VXLAN is seen through.
+    pub vxlan: VxlanPorts,
 }
 
 /// Whether a packet was kept.
@@ -234,13 +236,19 @@ impl<O: CoreOutput> CaptureCore<O> {
     pub fn handle_frame(&mut self, frame: &RawFrame<'_>) {
         self.ledger.received += 1;
         self.handle_time(frame.at);
-        match decode_frame(frame.link, frame.bytes) {
-            Ok(decoded) => self.handle_transport(frame.at, &decoded.network, decoded.transport, 1),
-            Err(FrameError::NotIp) => self.ledger.ignore(Ignored::NotIp, 1),
+        match decode_frame_through(frame.link, frame.bytes, &self.config.vxlan) {
+            Ok(decoded) => self.handle_decoded(frame.at, frame.interface, &decoded, 1),
             Err(FrameError::Truncated) if frame.original_len as usize > frame.bytes.len() => {
                 self.ledger.drop(Dropped::Truncated, 1);
             }
-            Err(FrameError::Truncated | FrameError::Malformed) => self.ledger.drop(Dropped::Malformed, 1),
+            Err(error) => self.count_error(error, 1),
+        }
+    }
+
+    fn count_error(&mut self, error: FrameError, frames: u64) {
+        match error {
+            FrameError::NotIp => self.ledger.ignore(Ignored::NotIp, frames),
+            FrameError::Truncated | FrameError::Malformed => self.ledger.drop(Dropped::Malformed, frames),
         }
     }
 
@@ -350,37 +358,47 @@ impl<O: CoreOutput> CaptureCore<O> {
         self.ledger.drop(Dropped::ReassemblyTimeout, frames);
     }
 
-    fn handle_transport(&mut self, at: Nanos, network: &Network, transport: Transport<'_>, frames: u64) {
-        match transport {
+    /// Tells the names of the interfaces that frames name by their index: realms may go by them.
+    pub fn know_interfaces(&mut self, names: &[String]) {
+        self.config.realms.know_interfaces(names);
+    }
+
+    /// Frames of this and later interfaces wait for [`CaptureCore::know_interfaces`].
+    pub fn known_interfaces(&self) -> usize {
+        self.config.realms.known_interfaces()
+    }
+
+    /// Takes what came by an interface in so many frames.
+    fn handle_decoded(&mut self, at: Nanos, interface: u16, frame: &Frame<'_>, frames: u64) {
+        let Frame { network, transport, .. } = frame;
+        match *transport {
             Transport::Udp { src_port, dst_port, payload, truncated } => {
-                let realm = self.config.realm;
+                let realm = self.config.realms.of(interface, frame);
                 let src = Endpoint::new(realm, network.src, src_port);
                 let dst = Endpoint::new(realm, network.dst, dst_port);
                 let datagram = Datagram { at, src, dst, payload, truncated, ip_id: network.id, frames };
                 self.handle_datagram(&datagram);
             }
             Transport::Tcp { .. } => self.ledger.ignore(Ignored::Tcp, frames),
-            Transport::Other(_) => self.ledger.ignore(Ignored::OtherProtocol, frames),
+            Transport::Gre(_) | Transport::Other(_) => self.ledger.ignore(Ignored::OtherProtocol, frames),
             Transport::Fragment(fragment) => {
-                let realm = self.config.realm;
-                let (src, dst) = (network.src, network.dst);
-                match self.reassembly.handle_fragment(at, realm, src, dst, &fragment) {
+                let realm = self.config.realms.of(interface, frame);
+                match self.reassembly.handle_fragment(at, realm, network, &fragment, frames) {
                     Outcome::Held => {
-                        self.ledger.held += 1;
+                        self.ledger.held += frames;
                         self.set_due();
                     }
-                    Outcome::Copy => self.ledger.ignore(Ignored::MirrorCopy, 1),
-                    Outcome::Rejected(frames) => {
-                        self.ledger.held -= frames - 1;
-                        self.ledger.drop(Dropped::ReassemblyFull, frames);
+                    Outcome::Copy => self.ledger.ignore(Ignored::MirrorCopy, frames),
+                    Outcome::Rejected(given_up) => {
+                        self.ledger.held -= given_up - frames;
+                        self.ledger.drop(Dropped::ReassemblyFull, given_up);
                     }
-                    Outcome::Whole { payload, frames } => {
-                        self.ledger.held -= frames - 1;
-                        match decode_transport(fragment.protocol, &payload) {
-                            Ok(Transport::Fragment(_)) | Err(_) => {
-                                self.ledger.drop(Dropped::Malformed, frames);
-                            }
-                            Ok(whole) => self.handle_transport(at, network, whole, frames),
+                    Outcome::Whole { payload, frames: all } => {
+                        self.ledger.held -= all - frames;
+                        // A tunnel's, it may hold a fragment again: so often as there are tunnels at most.
+                        match frame.made_whole(fragment.protocol, &payload, &self.config.vxlan) {
+                            Ok(whole) => self.handle_decoded(at, interface, &whole, all),
+                            Err(error) => self.count_error(error, all),
                         }
                     }
                 }
@@ -530,6 +548,8 @@ struct Datagram<'a> {
 
 #[cfg(test)]
 mod tests {
+    use nightjar_wire::Realm;
+
     use super::*;
     use crate::analysed::Analysed;
 
@@ -543,7 +563,8 @@ mod tests {
             checkpoint_every: Nanos::MAX,
             signal: SignalConfig::default(),
             limits: Limits::default(),
-            realm: Realm(0),
+            realms: Realms::default(),
+            vxlan: VxlanPorts::USUAL,
         };
         let mut core = CaptureCore::new(config, Analysed::new(|_| {}));
         let endpoint = |host: u8| Endpoint::new(Realm(0), [10, 0, 0, host].into(), 4000);

@@ -6,6 +6,7 @@ use nightjar_capture::{PacketSource, Received, SourceError, Stopped};
 
 use crate::capture_core::{CaptureCore, CoreOutput};
 use crate::learned::Learned;
+use crate::unnamed::Unnamed;
 
 /// What the loop does after a source's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub fn capture_loop<S: PacketSource, O: CoreOutput>(
     let mut errors = Vec::new();
     let lateness = source.lateness_limit();
     let (mut failed, mut draining) = (false, false);
+    let mut unnamed = Unnamed::default();
+    core.know_interfaces(source.interfaces());
     loop {
         if !draining && (failed || stop.load(Ordering::Relaxed)) {
             match source.stop() {
@@ -39,7 +42,17 @@ pub fn capture_loop<S: PacketSource, O: CoreOutput>(
                 }
             }
         }
-        match source.receive(&mut |frame| core.handle_frame(&frame)) {
+        let known = core.known_interfaces();
+        let received = source.receive(&mut |frame| {
+            if !unnamed.takes(&frame, known) {
+                core.handle_frame(&frame);
+            }
+        });
+        if !unnamed.is_empty() {
+            core.know_interfaces(source.interfaces());
+            unnamed.give(|frame| core.handle_frame(frame));
+        }
+        match received {
             Ok(Received::Frames(_)) => core.end_batch(lateness),
             Ok(Received::Idle(now)) => {
                 core.handle_time(now);

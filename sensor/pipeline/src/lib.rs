@@ -23,6 +23,7 @@ mod recovery;
 mod row;
 mod rows;
 mod saved;
+mod unnamed;
 mod worker_loop;
 
 pub use analysed::Analysed;

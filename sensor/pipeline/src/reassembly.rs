@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
-use nightjar_wire::{Fragment, Nanos, Realm};
+use nightjar_wire::{Fragment, Nanos, Network, Realm};
 
 /// Datagrams in reassembly at most.
 const MAX_DATAGRAMS: usize = 1_024;
@@ -74,22 +74,24 @@ pub struct Reassembly {
 }
 
 impl Reassembly {
-    /// Takes one fragment.
+    /// Takes one fragment, which itself came in so many frames: more than one when they were a
+    /// tunnel's fragments.
     pub fn handle_fragment(
         &mut self,
         at: Nanos,
         realm: Realm,
-        src: IpAddr,
-        dst: IpAddr,
+        network: &Network,
         fragment: &Fragment<'_>,
+        frames: u64,
     ) -> Outcome {
+        let Network { src, dst, .. } = *network;
         let key = Key { realm, src, dst, id: fragment.id, protocol: fragment.protocol };
         if !self.partial.contains_key(&key) {
             if self.is_copy(at, &key, fragment) {
                 return Outcome::Copy;
             }
             if self.partial.len() >= MAX_DATAGRAMS {
-                return Outcome::Rejected(1);
+                return Outcome::Rejected(frames);
             }
         }
         let partial = self.partial.entry(key).or_insert_with(|| Partial {
@@ -99,11 +101,11 @@ impl Reassembly {
             total: None,
             copied: false,
         });
-        partial.frames += 1;
+        partial.frames += frames;
         match partial.add(fragment) {
             Added::New => {}
             Added::Repeated => {
-                partial.frames -= 1;
+                partial.frames -= frames;
                 partial.copied = true;
                 return Outcome::Copy;
             }
@@ -205,7 +207,8 @@ mod tests {
     fn handle(table: &mut Reassembly, at: u64, id: u32, offset: u16, more: bool, payload: &[u8]) -> Outcome {
         let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let fragment = Fragment { id, protocol: 17, offset, more, payload };
-        table.handle_fragment(Nanos::from_secs(at), Realm(0), host, host, &fragment)
+        let network = Network { src: host, dst: host, id: None, ttl: 64 };
+        table.handle_fragment(Nanos::from_secs(at), Realm(0), &network, &fragment, 1)
     }
 
     #[test]
@@ -235,6 +238,22 @@ mod tests {
             Outcome::Whole { payload: b"01234567End".to_vec(), frames: 2 }
         );
         assert_eq!(handle(&mut table, 9, 1, 8, false, b"end"), Outcome::Held);
+    }
+
+    #[test]
+    fn a_piece_that_came_in_several_frames_counts_as_many() {
+        let mut table = Reassembly::default();
+        let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let network = Network { src: host, dst: host, id: None, ttl: 64 };
+        let mut handle = |offset: u16, payload: &[u8], frames: u64| {
+            let fragment = Fragment { id: 1, protocol: 17, offset, more: offset < 16, payload };
+            table.handle_fragment(Nanos::from_secs(1), Realm(0), &network, &fragment, frames)
+        };
+        assert_eq!(handle(0, b"01234567", 3), Outcome::Held);
+        assert_eq!(handle(0, b"01234567", 3), Outcome::Copy);
+        assert_eq!(handle(8, b"89abcdef", 1), Outcome::Held);
+        let whole = Outcome::Whole { payload: b"0123456789abcdefend".to_vec(), frames: 6 };
+        assert_eq!(handle(16, b"end", 2), whole);
     }
 
     #[test]

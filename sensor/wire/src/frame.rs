@@ -1,7 +1,10 @@
 //! Link headers down to the transport: Ethernet with VLANs, Linux cooked, raw IP, loopback; IPv4
-//! and IPv6 with extension headers and fragments; UDP. One pass, no copy.
+//! and IPv6 with extension headers and fragments; UDP. One pass, no copy. What is in a tunnel is
+//! decoded by [`crate::decode_frame`], which looks into what [`decode_envelope`] finds.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::tunnel::{MAX_TUNNELS, PROTOCOL_GRE, Tunnel};
 
 /// The link layer of a source, by its LINKTYPE number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +49,12 @@ pub enum FrameError {
 /// A decoded frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    /// Outermost VLAN id, if tagged.
+    /// Outermost VLAN id, if tagged. In a tunnel: the tagged frame's within, or what ERSPAN says of it.
     pub vlan: Option<u16>,
+    /// The VLAN id behind the outermost one (802.1ad), if there are two.
+    pub inner_vlan: Option<u16>,
+    /// The tunnels that it came through, outermost first.
+    pub tunnels: [Option<Tunnel>; MAX_TUNNELS],
     /// The IP layer.
     pub network: Network,
     /// What it carries.
@@ -97,6 +104,8 @@ pub enum Transport<'a> {
     },
     /// One fragment of a datagram.
     Fragment(Fragment<'a>),
+    /// GRE that was not looked into, from its header on, as far as it was captured.
+    Gre(&'a [u8]),
     /// Another protocol, by its IP number.
     Other(u8),
 }
@@ -120,14 +129,16 @@ const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
 const MAX_VLAN_TAGS: usize = 4;
 const MAX_IPV6_EXTENSIONS: usize = 8;
+const NO_TUNNEL: [Option<Tunnel>; MAX_TUNNELS] = [None; MAX_TUNNELS];
 const PROTOCOL_TCP: u8 = 6;
 const PROTOCOL_UDP: u8 = 17;
 
-/// Decodes one captured frame.
+/// Decodes one captured frame, and looks into no tunnel.
 ///
 /// # Errors
 /// [`FrameError`] names what stops the decoder; the frame is then counted under that reason.
-pub fn decode_frame(link: LinkType, bytes: &[u8]) -> Result<Frame<'_>, FrameError> {
+#[inline]
+pub fn decode_envelope(link: LinkType, bytes: &[u8]) -> Result<Frame<'_>, FrameError> {
     match link {
         LinkType::Ethernet => {
             let ethertype = be16(bytes, 12)?;
@@ -148,18 +159,25 @@ pub fn decode_frame(link: LinkType, bytes: &[u8]) -> Result<Frame<'_>, FrameErro
 
 /// Walks VLAN tags (802.1Q, 802.1ad, the older 0x9100) down to IP.
 fn tagged(bytes: &[u8], mut ethertype: u16, mut offset: usize) -> Result<Frame<'_>, FrameError> {
-    let mut vlan = None;
+    let (mut vlan, mut inner_vlan) = (None, None);
     for _ in 0..MAX_VLAN_TAGS {
         if !matches!(ethertype, 0x8100 | 0x88a8 | 0x9100) {
             break;
         }
         let tag = be16(bytes, offset)? & 0x0fff;
+        inner_vlan = inner_vlan.or(vlan.and(Some(tag)));
         vlan = vlan.or(Some(tag));
         ethertype = be16(bytes, offset + 2)?;
         offset += 4;
     }
     match ethertype {
-        ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => decode_ip(&bytes[offset.min(bytes.len())..], vlan),
+        ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => {
+            let mut decoded = decode_ip(&bytes[offset.min(bytes.len())..], vlan);
+            if let (Some(_), Ok(frame)) = (inner_vlan, &mut decoded) {
+                frame.inner_vlan = inner_vlan;
+            }
+            decoded
+        }
         _ => Err(FrameError::NotIp),
     }
 }
@@ -167,7 +185,7 @@ fn tagged(bytes: &[u8], mut ethertype: u16, mut offset: usize) -> Result<Frame<'
 /// Decodes from the IP header on.
 ///
 /// # Errors
-/// As [`decode_frame`].
+/// As [`decode_envelope`].
 pub fn decode_ip(bytes: &[u8], vlan: Option<u16>) -> Result<Frame<'_>, FrameError> {
     match bytes.first().ok_or(FrameError::Truncated)? >> 4 {
         4 => ipv4(bytes, vlan),
@@ -205,7 +223,7 @@ fn ipv4(bytes: &[u8], vlan: Option<u16>) -> Result<Frame<'_>, FrameError> {
     } else {
         decode_transport(header[9], payload)?
     };
-    Ok(Frame { vlan, network, transport })
+    Ok(Frame { vlan, inner_vlan: None, tunnels: NO_TUNNEL, network, transport })
 }
 
 fn ipv6(bytes: &[u8], vlan: Option<u16>) -> Result<Frame<'_>, FrameError> {
@@ -237,7 +255,8 @@ fn ipv6(bytes: &[u8], vlan: Option<u16>) -> Result<Frame<'_>, FrameError> {
                     8
                 } else if complete {
                     let fragment = Fragment { id, protocol: part[0], offset, more, payload: &rest[8..] };
-                    return Ok(Frame { vlan, network, transport: Transport::Fragment(fragment) });
+                    let transport = Transport::Fragment(fragment);
+                    return Ok(Frame { vlan, inner_vlan: None, tunnels: NO_TUNNEL, network, transport });
                 } else {
                     return Err(FrameError::Truncated);
                 }
@@ -247,13 +266,14 @@ fn ipv6(bytes: &[u8], vlan: Option<u16>) -> Result<Frame<'_>, FrameError> {
         next = *rest.first().ok_or(FrameError::Truncated)?;
         rest = rest.get(len..).ok_or(FrameError::Truncated)?;
     }
-    Ok(Frame { vlan, network, transport: decode_transport(next, rest)? })
+    let transport = decode_transport(next, rest)?;
+    Ok(Frame { vlan, inner_vlan: None, tunnels: NO_TUNNEL, network, transport })
 }
 
 /// Decodes what a whole IP datagram carries, `bytes` being its payload.
 ///
 /// # Errors
-/// As [`decode_frame`].
+/// As [`decode_envelope`].
 pub fn decode_transport(protocol: u8, bytes: &[u8]) -> Result<Transport<'_>, FrameError> {
     match protocol {
         PROTOCOL_UDP => {
@@ -274,6 +294,7 @@ pub fn decode_transport(protocol: u8, bytes: &[u8]) -> Result<Transport<'_>, Fra
             })
         }
         PROTOCOL_TCP => Ok(Transport::Tcp { src_port: be16(bytes, 0)?, dst_port: be16(bytes, 2)? }),
+        PROTOCOL_GRE => Ok(Transport::Gre(bytes)),
         other => Ok(Transport::Other(other)),
     }
 }
@@ -289,6 +310,7 @@ fn be16(bytes: &[u8], at: usize) -> Result<u16, FrameError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode_frame;
     use alloc::vec::Vec;
     use etherparse::PacketBuilder;
     use proptest::prelude::*;
@@ -319,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn double_tags_name_the_outer_vlan() {
+    fn double_tags_name_both_vlans() {
         let id = |n: u16| etherparse::VlanId::try_new(n).unwrap();
         let builder = PacketBuilder::ethernet2([1; 6], [2; 6])
             .double_vlan(id(100), id(200))
@@ -328,7 +350,7 @@ mod tests {
         let mut bytes = Vec::new();
         builder.write(&mut bytes, &[7; 40]).unwrap();
         let frame = decode_frame(LinkType::Ethernet, &bytes).unwrap();
-        assert_eq!(frame.vlan, Some(100));
+        assert_eq!((frame.vlan, frame.inner_vlan), (Some(100), Some(200)));
         assert_eq!(udp(&frame).2, [7; 40]);
     }
 

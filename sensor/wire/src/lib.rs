@@ -19,6 +19,10 @@ mod endpoint;
 #[cfg(feature = "records")]
 mod frame;
 #[cfg(feature = "records")]
+mod inside;
+#[cfg(feature = "records")]
+mod realms;
+#[cfg(feature = "records")]
 mod rtcp;
 #[cfg(feature = "records")]
 mod rtp;
@@ -26,6 +30,7 @@ mod rtp;
 mod static_formats;
 #[cfg(feature = "records")]
 mod time;
+mod tunnel;
 pub mod xdp;
 
 #[cfg(feature = "records")]
@@ -36,11 +41,16 @@ pub use demux::{MediaClass, classify, looks_like_sip};
 pub use endpoint::{Endpoint, FlowKey, Realm};
 #[cfg(feature = "records")]
 pub use frame::{
-    Fragment, Frame, FrameError, LinkType, Network, Transport, decode_frame, decode_ip, decode_transport,
+    Fragment, Frame, FrameError, LinkType, Network, Transport, decode_envelope, decode_ip, decode_transport,
 };
+#[cfg(feature = "records")]
+pub use inside::{decode_frame, decode_frame_through};
+#[cfg(feature = "records")]
+pub use realms::{InterfaceRealms, RealmRule, Realms, SeenIn};
 #[cfg(feature = "records")]
 pub use rtcp::{RtcpError, RtcpPackets, RtcpView};
 #[cfg(feature = "records")]
 pub use rtp::{RtpError, RtpView};
 #[cfg(feature = "records")]
 pub use time::{Nanos, RtpTime, SeqNumber};
+pub use tunnel::{MAX_TUNNELS, Tunnel, TunnelKind, VXLAN_PORT, VxlanPorts};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use nightjar_capture::fakes::MemoryFrame;
 use nightjar_journal::RecordKind;
-use nightjar_load::{Frame, FrameClass, Scenario, scenarios};
+use nightjar_load::{Envelope, Frame, FrameClass, GreOptions, LinkOptions, Scenario, scenarios};
 use nightjar_pipeline::Snapshots;
 use nightjar_signal::Directory;
 use nightjar_wire::{LinkType, Transport, decode_frame};
@@ -53,6 +53,12 @@ pub fn write_seeds(directory: &Path) -> io::Result<usize> {
             write("snapshot", &format!("{name}-{number}"), &[&[0xff], state.as_slice()].concat())?;
         }
     }
+    for (name, frames) in in_tunnels() {
+        for (kind, frame) in first_of_each_kind(&frames) {
+            write("frame", &format!("{name}-{kind}"), &[&[0], frame].concat())?;
+        }
+        write("pipeline", name, &pcap(&frames))?;
+    }
     let plain = pcap(&excerpt(&scenarios::by_name("answered", 1)));
     write("capture", "pcap", &plain)?;
     for (name, bytes) in spool_files() {
@@ -83,6 +89,32 @@ fn excerpt(scenario: &Scenario) -> Vec<Frame> {
         }
     }
     kept
+}
+
+/// A call in each kind of tunnel.
+fn in_tunnels() -> [(&'static str, Vec<Frame>); 7] {
+    let gre = GreOptions { checksum: true, key: Some(7), sequence: Some(1) };
+    let vxlan = Envelope::Vxlan { port: 4789, vni: 7 };
+    let erspan = Envelope::Erspan2 { session: 5, vlan: 7 };
+    let kinds = [
+        ("in-vxlan", vec![vxlan]),
+        ("in-gre-ethernet", vec![Envelope::GreEthernet(gre)]),
+        ("in-gre-ip", vec![Envelope::GreIp(GreOptions::default())]),
+        ("in-erspan-1", vec![Envelope::Erspan1]),
+        ("in-erspan-2", vec![erspan]),
+        ("in-erspan-3", vec![Envelope::Erspan3 { session: 5, vlan: 7, platform: true }]),
+        ("in-vxlan-in-erspan", vec![vxlan, erspan]),
+    ];
+    let frames = excerpt(&scenarios::by_name("answered", 1));
+    kinds.map(|(name, envelopes)| {
+        let link = LinkOptions { envelopes, ..LinkOptions::default() };
+        let mut frames = frames.clone();
+        for frame in &mut frames {
+            link.dress(&mut frame.bytes);
+            frame.original_len = frame.bytes.len() as u32;
+        }
+        (name, frames)
+    })
 }
 
 fn first_of_each_kind(frames: &[Frame]) -> Vec<(String, &[u8])> {

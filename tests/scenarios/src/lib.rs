@@ -9,6 +9,7 @@ mod sound;
 pub use captures::{CapturesFolder, OracleCall, OracleRow, OracleStream};
 pub use faults::Faults;
 pub use replayed::{
-    Replayed, ReplayedScenario, SEED, Setting, generated, replay_file, replay_scenario, replayed,
+    Replayed, ReplayedScenario, SEED, Setting, generated, replay_file, replay_files, replay_scenario,
+    replayed,
 };
 pub use sound::{Channel, Sound};

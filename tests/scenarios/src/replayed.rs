@@ -99,10 +99,25 @@ impl Replayed {
 /// # Panics
 /// When a row cannot be read or names a file that is not there.
 pub fn replay_file(capture: &Path, setting: Setting) -> Result<Replayed, ReplayError> {
+    replay_files(&[capture], None, setting)
+}
+
+/// As [`replay_file`], for several files joined by their stamps, and with the realms of a configuration.
+///
+/// # Errors
+/// What the replay says.
+///
+/// # Panics
+/// As [`replay_file`].
+pub fn replay_files<P: AsRef<Path>>(
+    captures: &[P],
+    realms: Option<&Path>,
+    setting: Setting,
+) -> Result<Replayed, ReplayError> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let out = folder.path().join("out");
     let summary = summarise(&Replay {
-        files: vec![capture.to_owned()],
+        files: captures.iter().map(|path| path.as_ref().to_owned()).collect(),
         out: out.clone(),
         mode: setting.mode,
         format: setting.format,
@@ -110,6 +125,7 @@ pub fn replay_file(capture: &Path, setting: Setting) -> Result<Replayed, ReplayE
         stereo: setting.stereo,
         speed: setting.speed,
         workers: setting.workers,
+        realms: realms.map(Path::to_owned),
         sensor: "replay".to_owned(),
         json: true,
     })?;

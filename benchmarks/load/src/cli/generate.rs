@@ -82,7 +82,11 @@ fn generate(options: &Generate) -> Result<(), String> {
             (true, true) => CaptureFormat::PcapngNanos,
         },
         compression: None,
-        link: LinkOptions { link: options.link.into(), vlans: options.vlan.clone() },
+        link: LinkOptions {
+            link: options.link.into(),
+            vlans: options.vlan.clone(),
+            ..LinkOptions::default()
+        },
     };
     let begun = Instant::now();
     let expected = scenario

@@ -63,7 +63,10 @@ fn every_link_layer_holds_the_same_datagrams() {
     ] {
         let path = folder.path().join("a.pcap");
         let what = format!("{link:?} {vlans:?}");
-        let options = PcapOptions { link: LinkOptions { link, vlans }, ..PcapOptions::default() };
+        let options = PcapOptions {
+            link: LinkOptions { link, vlans, ..LinkOptions::default() },
+            ..PcapOptions::default()
+        };
         scenario().write_pcap(&path, &options).unwrap();
         let text = read(&path);
         assert!(first.get_or_insert_with(|| text.clone()) == &text, "{what} differs");

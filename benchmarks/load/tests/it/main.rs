@@ -8,3 +8,4 @@ mod fingerprints;
 mod sound;
 mod streams;
 mod tshark;
+mod tunnels;

@@ -187,6 +187,25 @@ impl<'d, 'a> Table<'d, 'a> {
         })
     }
 
+    /// A list of numbers and texts, each as a text; none where there is no such key.
+    pub(crate) fn words(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Vec<String> {
+        let Some(value) = self.take(key) else { return Vec::new() };
+        let word = |item: &Spanned<DeValue<'_>>| match item.get_ref() {
+            DeValue::Integer(integer) => {
+                u64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|number| number.to_string())
+            }
+            other => other.as_str().map(str::to_owned),
+        };
+        let words: Option<Vec<String>> =
+            value.get_ref().as_array().and_then(|array| array.iter().map(word).collect());
+        words.filter(|words| !words.is_empty()).unwrap_or_else(|| {
+            let name = self.full_name(key);
+            faults
+                .add(value.span().start, &format!("{name} must be a list of one or more numbers and texts"));
+            Vec::new()
+        })
+    }
+
     /// One of several names; the first is the default.
     pub(crate) fn choice<T: Copy>(
         &mut self,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use nightjar_capture::RawFrame;
 use nightjar_wire::{
-    Endpoint, FlowKey, Frame, MediaClass, Realm, RtpView, Transport, classify, decode_transport,
+    Endpoint, FlowKey, Frame, MediaClass, Realm, RtpView, Transport, VxlanPorts, classify, decode_transport,
     looks_like_sip,
 };
 
@@ -45,12 +45,13 @@ struct Datagram<'a> {
 }
 
 impl Collector {
-    /// For interfaces with these addresses, as far as they are known, and signalling on these ports.
-    pub fn new(macs: Vec<Option<Mac>>, signalling_ports: &[u16]) -> Collector {
+    /// For interfaces with these addresses, as far as they are known, and signalling and VXLAN on these
+    /// ports.
+    pub fn new(macs: Vec<Option<Mac>>, signalling_ports: &[u16], vxlan: VxlanPorts) -> Collector {
         Collector {
             frames: Frames::new(macs),
             stamps: Stamps::default(),
-            tunnels: Tunnels::default(),
+            tunnels: Tunnels::new(vxlan),
             copies: Copies::new(),
             signalling: Signalling::default(),
             media: Media::default(),

@@ -3,7 +3,7 @@
 use nightjar_capture::{
     AfPacketConfig, AfPacketSource, CaptureClock, PacketSource, QueuePlace, RawFrame, Received, SourceError,
 };
-use nightjar_wire::Nanos;
+use nightjar_wire::{Nanos, VxlanPorts};
 
 use super::collector::Collector;
 use super::host::{HostChanges, HostCounts};
@@ -22,9 +22,9 @@ pub struct Heard {
 }
 
 /// Reads a source to its end; also what was wrong on the way (a file that breaks off).
-pub fn read(mut source: impl PacketSource, ports: &[u16]) -> (Collector, Vec<String>) {
+pub fn read(mut source: impl PacketSource, ports: &[u16], vxlan: VxlanPorts) -> (Collector, Vec<String>) {
     let mut errors = Vec::new();
-    let mut seen = Collector::new(Vec::new(), ports);
+    let mut seen = Collector::new(Vec::new(), ports, vxlan);
     loop {
         match source.receive(&mut |frame| seen.see(&frame, None)) {
             Ok(Received::End) => break,
@@ -39,7 +39,13 @@ pub fn read(mut source: impl PacketSource, ports: &[u16]) -> (Collector, Vec<Str
 ///
 /// # Errors
 /// When an interface cannot be captured, or goes away.
-pub fn listen(names: &[String], promiscuous: bool, seconds: u64, ports: &[u16]) -> Result<Heard, String> {
+pub fn listen(
+    names: &[String],
+    promiscuous: bool,
+    seconds: u64,
+    ports: &[u16],
+    vxlan: VxlanPorts,
+) -> Result<Heard, String> {
     let before = HostCounts::read(names);
     let clock = CaptureClock::start();
     let queues: Vec<u16> = before.interfaces.iter().map(|interface| interface.queues).collect();
@@ -47,7 +53,7 @@ pub fn listen(names: &[String], promiscuous: bool, seconds: u64, ports: &[u16]) 
     // People wait; who reads JSON has standard output to itself.
     eprintln!("listening on {} for {seconds} s", names.join(", "));
     let macs = before.interfaces.iter().map(|interface| interface.mac).collect();
-    let mut seen = Collector::new(macs, ports);
+    let mut seen = Collector::new(macs, ports, vxlan);
     let until = clock.now() + Nanos::from_secs(seconds);
     let mut now = Nanos::ZERO;
     while now < until {

@@ -47,6 +47,7 @@ impl LiveSource {
 fn open_xdp(config: &Config, interfaces: &[String], clock: CaptureClock) -> Result<LiveSource, SourceError> {
     let mut capture = AfXdpConfig::new(interfaces);
     capture.program.signalling_ports.clone_from(&config.signalling_ports);
+    capture.program.realms.clone_from(&config.realms.rules);
     let source = AfXdpSource::open(&capture, clock)?;
     for modes in source.modes() {
         let program = match modes.program {

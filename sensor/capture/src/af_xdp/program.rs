@@ -9,6 +9,7 @@ use aya::programs::xdp::XdpLinkId;
 use aya::programs::{Xdp, XdpMode};
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod};
 use nightjar_wire::xdp::{Counter, EndpointKey, EndpointVerdict, PortSet, Settings};
+use nightjar_wire::{InterfaceRealms, RealmRule};
 
 use crate::SourceError;
 use crate::interface::explain_program;
@@ -64,8 +65,8 @@ pub struct ProgramConfig {
     pub settings: Settings,
     /// UDP and TCP ports that carry signalling.
     pub signalling_ports: Vec<u16>,
-    /// Realms by VLAN id; `Settings::realm` for the others.
-    pub realms: Vec<(u16, u16)>,
+    /// Which frames belong to which realm; its interface's own place is told apart by the name.
+    pub realms: Vec<RealmRule>,
     /// How many endpoints the program can know.
     pub endpoints: u32,
 }
@@ -128,27 +129,32 @@ struct Ports(PortSet);
 unsafe impl Pod for Ports {}
 
 impl XdpProgram {
-    /// Loads the program; it does nothing before [`XdpProgram::attach`].
+    /// Loads the program for an interface; it does nothing before [`XdpProgram::attach`].
     ///
     /// # Errors
     /// When the kernel refuses it: `CAP_BPF` and `CAP_PERFMON` (or `CAP_SYS_ADMIN`) and memory for
     /// the maps are needed.
-    pub fn load(config: &ProgramConfig) -> Result<XdpProgram, ProgramError> {
+    pub fn load(config: &ProgramConfig, interface: &str) -> Result<XdpProgram, ProgramError> {
         let mut set: PortSet = [0; 1024];
         for port in &config.signalling_ports {
             set[usize::from(port >> 6)] |= 1 << (port & 63);
         }
-        let settings = Settings { realm_by_vlan: u16::from(!config.realms.is_empty()), ..config.settings };
+        let realms = InterfaceRealms::new(&config.realms, Some(interface));
+        let settings = Settings {
+            realm: realms.of_interface().0,
+            realm_by_vlan: u16::from(realms.vlans().next().is_some()),
+            ..config.settings
+        };
         let (constants, ports) = (Constants(settings), Ports(set));
         let mut ebpf = EbpfLoader::new()
             .override_global("SETTINGS", &constants, true)
             .override_global("SIGNALLING_PORTS", &ports, true)
             .map_max_entries("ENDPOINTS", config.endpoints)
             .load(OBJECT)?;
-        let mut realms: Array<_, u16> = Array::try_from(map(&mut ebpf, "REALMS"))?;
-        for vlan in 0..4096 {
-            let named = config.realms.iter().find(|(named, _)| u32::from(*named) == vlan);
-            realms.set(vlan, named.map_or(settings.realm, |(_, realm)| *realm), 0)?;
+        let mut by_vlan: Array<_, u16> = Array::try_from(map(&mut ebpf, "REALMS"))?;
+        if settings.realm_by_vlan != 0 {
+            (0..4096).try_for_each(|vlan| by_vlan.set(vlan, settings.realm, 0))?;
+            realms.vlans().try_for_each(|(vlan, realm)| by_vlan.set(u32::from(vlan), realm.0, 0))?;
         }
         let endpoints = HashMap::try_from(taken(&mut ebpf, "ENDPOINTS"))?;
         let counters = PerCpuArray::try_from(taken(&mut ebpf, "COUNTERS"))?;

@@ -111,7 +111,7 @@ impl Tap {
         let index = interface_index(interface)?;
         let all = receive_queues(interface).min(MAX_QUEUES);
         let numbers = if config.queues.is_empty() { (0..all).collect() } else { config.queues.clone() };
-        let mut program = XdpProgram::load(&config.program)
+        let mut program = XdpProgram::load(&config.program, interface)
             .map_err(|error| error.explain("load the XDP program", interface))?;
         let (mut queues, mut lanes) = (Vec::with_capacity(numbers.len()), Vec::new());
         for queue in numbers {

@@ -158,7 +158,7 @@ mod tests {
 
     use nightjar_flow::Limits;
     use nightjar_signal::{Directory, SignalConfig};
-    use nightjar_wire::{Endpoint, Realm};
+    use nightjar_wire::{Endpoint, Realm, Realms, VxlanPorts};
 
     use super::*;
     use crate::capture_core::{CoreConfig, Datagram, Depth};
@@ -208,7 +208,8 @@ mod tests {
             checkpoint_every: Nanos::MAX,
             signal: SignalConfig::default(),
             limits: Limits::default(),
-            realm: Realm(0),
+            realms: Realms::default(),
+            vxlan: VxlanPorts::USUAL,
         };
         let last = RefCell::new(Vec::new());
         let mut core = CaptureCore::new(config, Snapshot(&last));

@@ -5,7 +5,7 @@ use nightjar_flow::Limits;
 use nightjar_load::Frame;
 use nightjar_pipeline::{CaptureCore, CoreConfig, CoreOutput, Depth, Snapshots};
 use nightjar_signal::SignalConfig;
-use nightjar_wire::{LinkType, Nanos, Realm};
+use nightjar_wire::{LinkType, Nanos, Realms, VxlanPorts};
 
 /// Settings as in a replay.
 pub fn config(depth: Depth) -> CoreConfig {
@@ -15,7 +15,8 @@ pub fn config(depth: Depth) -> CoreConfig {
         checkpoint_every: Nanos::MAX,
         signal: SignalConfig::default(),
         limits: Limits::default(),
-        realm: Realm(0),
+        realms: Realms::default(),
+        vxlan: VxlanPorts::USUAL,
     }
 }
 

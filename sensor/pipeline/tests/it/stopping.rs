@@ -7,7 +7,7 @@ use nightjar_capture::{PacketSource, RawFrame, Received, SourceError, SourceStat
 use nightjar_flow::Limits;
 use nightjar_pipeline::{AfterError, Analysed, CaptureCore, CoreConfig, Depth, Snapshots, capture_loop};
 use nightjar_signal::SignalConfig;
-use nightjar_wire::{Nanos, Realm};
+use nightjar_wire::{Nanos, Realms, VxlanPorts};
 
 /// Batches of one frame each.
 const FRAMES: usize = 10;
@@ -51,7 +51,8 @@ fn received(stops: Stopped, fault_after: u64, after_error: AfterError, asked_aft
         checkpoint_every: Nanos::MAX,
         signal: SignalConfig::default(),
         limits: Limits::default(),
-        realm: Realm(0),
+        realms: Realms::default(),
+        vxlan: VxlanPorts::USUAL,
     };
     let mut core = CaptureCore::new(config, Analysed::new(|_| {}));
     let stop = AtomicBool::new(false);

@@ -48,7 +48,7 @@ fn agree(bytes: &[u8]) -> Result<(), TestCaseError> {
             prop_assert!(matches!(seen.payload, Payload::Fragment | Payload::Other));
             prop_assert!(part.protocol != 17 || seen.payload == Payload::Fragment);
         }
-        Transport::Other(_) => prop_assert_eq!(seen.payload, Payload::Other),
+        Transport::Other(_) | Transport::Gre(_) => prop_assert_eq!(seen.payload, Payload::Other),
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
 use nightjar_wire::{
-    Frame, LinkType, MediaClass, RtcpPackets, RtpView, Transport, classify, decode_frame, decode_transport,
-    looks_like_sip,
+    Frame, LinkType, MediaClass, RtcpPackets, RtpView, Transport, classify, decode_envelope, decode_frame,
+    decode_transport, looks_like_sip,
 };
 use std::net::IpAddr;
 
@@ -27,8 +27,11 @@ pub(super) fn run(bytes: &[u8]) {
                 assert!(lies_within(payload, frame));
             }
         }
+        Transport::Gre(carried) => assert!(lies_within(carried, frame)),
         Transport::Tcp { .. } | Transport::Other(_) => {}
     }
+    // The second opinion looks into no tunnel.
+    let Ok(decoded) = decode_envelope(link, frame) else { panic!("only an envelope hides a datagram") };
     match link {
         LinkType::Ethernet => compare(&decoded, LaxSlicedPacket::from_ethernet(frame).ok()),
         LinkType::RawIp => compare(&decoded, LaxSlicedPacket::from_ip(frame).ok()),

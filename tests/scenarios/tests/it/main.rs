@@ -7,5 +7,6 @@ mod captures;
 mod endings;
 mod formats;
 mod heard;
+mod realms;
 mod same_every_time;
 mod topics;

@@ -1,8 +1,13 @@
 //! The same packets with the same stamps give the same `calls.jsonl` and the same files, byte for
 //! byte: with any number of workers, at any speed, however the capture is stored.
 
+use std::path::Path;
+
 use nightjar_agent::args::{Format, Mode, Speed};
-use nightjar_load::{CaptureFormat, LinkOptions, PcapOptions, Scenario, scenarios};
+use nightjar_load::{
+    CaptureFormat, Compression, Envelope, Frame, GreOptions, LinkOptions, PcapOptions, PcapWriter, Scenario,
+    scenarios,
+};
 use nightjar_scenarios::{Faults, Replayed, SEED, Setting, generated, replay_file};
 use nightjar_wire::{LinkType, Nanos};
 
@@ -142,7 +147,11 @@ fn on_every_link_layer() {
         (LinkType::Null, vec![]),
     ] {
         faults.scope(&format!("{link:?} {vlans:?}"));
-        let other = stored("a.pcap", CaptureFormat::PcapMicros, LinkOptions { link, vlans });
+        let other = stored(
+            "a.pcap",
+            CaptureFormat::PcapMicros,
+            LinkOptions { link, vlans, ..LinkOptions::default() },
+        );
         same(&mut faults, "stored", &other, &plain);
     }
     faults.finish();
@@ -180,6 +189,74 @@ fn analysis_journal_and_recording_tell_the_same_of_calls_and_streams() {
                 }
             }
         });
+    }
+    faults.finish();
+}
+
+#[test]
+fn in_every_tunnel() {
+    let mut faults = Faults::default();
+    let plain = stored("a.pcap", CaptureFormat::PcapMicros, LinkOptions::default());
+    let keyed = GreOptions { checksum: true, key: Some(7), sequence: Some(1) };
+    let vxlan = Envelope::Vxlan { port: 4789, vni: 7 };
+    let erspan = Envelope::Erspan2 { session: 5, vlan: 7 };
+    for (link, vlans, envelopes) in [
+        (LinkType::Ethernet, vec![], vec![vxlan]),
+        (LinkType::Ethernet, vec![300, 12], vec![vxlan]),
+        (LinkType::LinuxSll, vec![], vec![Envelope::GreEthernet(keyed)]),
+        (LinkType::RawIp, vec![], vec![Envelope::GreIp(GreOptions::default())]),
+        (LinkType::Ethernet, vec![], vec![Envelope::Erspan1]),
+        (LinkType::Ethernet, vec![12], vec![erspan]),
+        (LinkType::Ethernet, vec![], vec![Envelope::Erspan3 { session: 1, vlan: 0, platform: true }]),
+        (LinkType::Ethernet, vec![12], vec![vxlan, erspan]),
+    ] {
+        faults.scope(&format!("{link:?} {vlans:?} {envelopes:?}"));
+        let options = LinkOptions { link, vlans, envelopes };
+        same(&mut faults, "stored", &stored("a.pcap", CaptureFormat::PcapMicros, options), &plain);
+    }
+    faults.finish();
+}
+
+/// The frames of a scenario, each in a tunnel whose datagrams come in pieces of at most 200 bytes; how
+/// many pieces.
+fn write_in_pieces(scenario: &Scenario, envelope: Envelope, path: &Path) -> u64 {
+    let link = LinkType::Ethernet;
+    let mut writer = PcapWriter::create(path, CaptureFormat::PcapMicros, Compression::None, link).unwrap();
+    let (mut stream, mut frame) = (scenario.frames(), Frame::empty());
+    let (mut id, mut count) = (0, 0);
+    while stream.next_into(&mut frame) {
+        id += 1;
+        for bytes in envelope.wrap_in_pieces(&frame.bytes, 200, id) {
+            let original_len = bytes.len() as u32;
+            writer.write(&Frame { bytes, original_len, ..frame.clone() }).unwrap();
+            count += 1;
+        }
+    }
+    writer.finish().unwrap();
+    count
+}
+
+#[test]
+fn in_a_tunnel_whose_datagrams_come_in_pieces() {
+    // Its signalling comes in pieces within the tunnel, too.
+    let scenario = scenarios::by_name("fragments", *SEED);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("capture.pcap");
+    let mut faults = Faults::default();
+    let (expected, plain) =
+        generated(&scenario, "a.pcap", &PcapOptions::default(), |path| replay_file(path, Setting::default()));
+    let plain = plain.unwrap_or_else(|error| panic!("{error}"));
+    for envelope in [Envelope::Vxlan { port: 4789, vni: 7 }, Envelope::Erspan2 { session: 5, vlan: 7 }] {
+        faults.scope(&format!("{envelope:?}"));
+        let count = write_in_pieces(&scenario, envelope, &path);
+        let found = replay_file(&path, Setting::default()).unwrap_or_else(|error| panic!("{error}"));
+        faults.check(count > expected.ledger.frames, "there are pieces");
+        faults.check(found.jsonl == plain.jsonl, "calls.jsonl differs");
+        faults.check(found.files == plain.files && !plain.files.is_empty(), "files differ");
+        let packets = &found.summary.packets;
+        faults.same("received", &packets.received, &count);
+        faults.same("residual", &packets.residual(), &0);
+        faults.same("dropped", &packets.dropped_total(), &plain.summary.packets.dropped_total());
     }
     faults.finish();
 }

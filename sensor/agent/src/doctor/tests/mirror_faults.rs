@@ -1,7 +1,7 @@
 //! Mirrors that double, cut, strip or wrap frames, or send none; clocks that jump.
 
 use nightjar_capture::fakes::MemoryFrame;
-use nightjar_load::LinkOptions;
+use nightjar_load::{Envelope, GreOptions, LinkOptions};
 use nightjar_wire::Nanos;
 
 use super::scene::{Scene, datagram, faults, frames, frames_on, scenario};
@@ -9,6 +9,8 @@ use crate::doctor::finding::{CutBy, Finding};
 
 /// The interface's own address.
 const OWN: [u8; 6] = [2, 0, 0, 0, 0, 9];
+/// The generator's: a mirror's tunnel ends at the sensor's host.
+const TUNNEL_END: [u8; 6] = [2, 0, 0, 0, 1, 2];
 
 fn ethernet(to: [u8; 6], ethertype: [u8; 2], body: &[u8]) -> MemoryFrame {
     let bytes = [&to[..], &[2, 0, 0, 0, 0, 1], &ethertype, body].concat();
@@ -134,38 +136,27 @@ fn a_switch_that_keeps_frames_back_is_told_by_what_it_lets_through() {
     assert_eq!(faults(&found), ["no_telephony"]);
 }
 
-/// What stands around a frame in a tunnel: headers from IP's payload on.
-fn wrapped(frames: &[MemoryFrame], protocol: u8, headers: &[u8]) -> Vec<MemoryFrame> {
-    let wrap = |frame: &MemoryFrame| {
-        let payload = [headers, &frame.bytes].concat();
-        let builder = etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], OWN);
-        let mut bytes = Vec::new();
-        let ip = builder.ipv4([192, 0, 2, 1], [192, 0, 2, 2], 64);
-        ip.write(&mut bytes, etherparse::IpNumber(protocol), &payload).unwrap();
-        MemoryFrame::ethernet(frame.at, bytes)
-    };
-    frames.iter().map(wrap).collect()
-}
-
-/// GRE's header in each form that is seen through.
-fn gre_headers() -> [(&'static str, Vec<u8>); 4] {
+/// Every kind of tunnel that GRE is a part of.
+fn gre_envelopes() -> [Envelope; 5] {
     [
-        ("transparent Ethernet", vec![0, 0, 0x65, 0x58]),
-        ("ERSPAN I", vec![0, 0, 0x88, 0xbe]),
-        ("ERSPAN II", [&[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1][..], &[0x10; 8]].concat()),
-        ("ERSPAN III", [&[0x10, 0, 0x22, 0xeb, 0, 0, 0, 1][..], &[0x20; 12]].concat()),
+        Envelope::GreEthernet(GreOptions::default()),
+        Envelope::GreIp(GreOptions { key: Some(1), ..GreOptions::default() }),
+        Envelope::Erspan1,
+        Envelope::Erspan2 { session: 1, vlan: 0 },
+        Envelope::Erspan3 { session: 1, vlan: 0, platform: true },
     ]
 }
 
-fn in_vxlan(frame: &MemoryFrame) -> MemoryFrame {
-    let payload = [&[8, 0, 0, 0, 0, 0, 9, 0][..], &frame.bytes].concat();
-    MemoryFrame { at: frame.at, ..datagram(0, ([192, 0, 2, 1], 50_000), ([192, 0, 2, 2], 4789), &payload) }
+const VXLAN: Envelope = Envelope::Vxlan { port: 4789, vni: 9 };
+
+fn wrapped(frames: &[MemoryFrame], envelope: Envelope) -> Vec<MemoryFrame> {
+    let wrap = |frame: &MemoryFrame| MemoryFrame::ethernet(frame.at, envelope.wrap(&frame.bytes));
+    frames.iter().map(wrap).collect()
 }
 
 /// These frames in every kind of tunnel.
 pub(super) fn in_each_tunnel(frames: &[MemoryFrame]) -> Vec<MemoryFrame> {
-    let gre = gre_headers().into_iter().flat_map(|(_, header)| wrapped(frames, 47, &header));
-    gre.chain(frames.iter().map(in_vxlan)).collect()
+    gre_envelopes().into_iter().chain([VXLAN]).flat_map(|envelope| wrapped(frames, envelope)).collect()
 }
 
 #[test]
@@ -173,15 +164,15 @@ fn tunnels_are_seen_through_and_told() {
     let all = frames(&scenario("answered"));
     let count = all.len() as u64;
     let gre = Finding::GreTunnel { sessions: 1, frames: count };
-    for (name, header) in gre_headers() {
-        let found = Scene::with_macs(&wrapped(&all, 47, &header), vec![Some(OWN)]).judged();
-        assert_eq!(faults(&found), ["gre_tunnel"], "{name}");
+    for envelope in gre_envelopes() {
+        let found = Scene::with_macs(&wrapped(&all, envelope), vec![Some(TUNNEL_END)]).judged();
+        assert_eq!(faults(&found), ["gre_tunnel"], "{envelope:?}");
         assert!(
             found.contains(&gre) && found.contains(&Finding::BothDirections { flows: 2 }),
-            "{name}: {found:?}"
+            "{envelope:?}: {found:?}"
         );
     }
-    let found = Scene::of_frames(&all.iter().map(in_vxlan).collect::<Vec<_>>()).judged();
+    let found = Scene::of_frames(&wrapped(&all, VXLAN)).judged();
     assert_eq!(faults(&found), ["vxlan_tunnel"]);
     assert!(found.contains(&Finding::VxlanTunnel { sessions: 1, frames: count }), "{found:?}");
 }

@@ -3,7 +3,7 @@
 use etherparse::PacketBuilder;
 use nightjar_capture::fakes::MemoryFrame;
 use nightjar_load::{Frame, LinkOptions, Scenario, scenarios};
-use nightjar_wire::{LinkType, Nanos};
+use nightjar_wire::{LinkType, Nanos, VxlanPorts};
 
 use crate::doctor::SIGNALLING_PORTS;
 use crate::doctor::collector::Collector;
@@ -96,7 +96,7 @@ impl Scene {
 
     /// These frames, on interfaces of these addresses.
     pub(super) fn with_macs(frames: &[MemoryFrame], macs: Vec<Option<[u8; 6]>>) -> Scene {
-        let mut seen = Collector::new(macs, &SIGNALLING_PORTS);
+        let mut seen = Collector::new(macs, &SIGNALLING_PORTS, VxlanPorts::USUAL);
         frames.iter().for_each(|frame| seen.see(&frame.view(), None));
         let expected = Expectation {
             sources: vec!["capture".into()],
