@@ -3,6 +3,8 @@
 use aya_ebpf::programs::XdpContext;
 use nightjar_wire::xdp::Packet;
 
+use crate::maps;
+
 /// Headers lie within so many bytes; a bound that the verifier can see.
 const HEADERS: usize = 0x7ff;
 
@@ -33,5 +35,11 @@ impl Packet for Linear {
         // SAFETY: `N` bytes from `from` on lie before the buffer's end, and the buffer lives while
         // the program runs.
         Some(unsafe { &*(from as *const [u8; N]) })
+    }
+
+    /// By way of a map, of whose values the verifier knows nothing.
+    #[inline(always)]
+    fn any_offset(&self, at: usize) -> usize {
+        maps::through_map(at as u64) as usize & HEADERS
     }
 }

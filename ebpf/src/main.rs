@@ -13,7 +13,7 @@ use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_REDIRE
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_adjust_meta, bpf_xdp_get_buff_len};
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
-use nightjar_wire::xdp::{Basis, Counter, Fate, Glance, Metadata, Unreadable, Unwanted, decide, glance};
+use nightjar_wire::xdp::{Basis, Counter, Fate, Glance, Metadata, Unreadable, Unwanted, decide, glance, realm};
 
 use frame::Linear;
 use maps::{Kernel, count, settings};
@@ -25,7 +25,7 @@ pub fn nightjar(ctx: XdpContext) -> u32 {
     let length = unsafe { bpf_xdp_get_buff_len(ctx.ctx) };
     count(Counter::Seen, 1);
     count(Counter::SeenBytes, length);
-    match glance(&Linear::of(&ctx)) {
+    match glance(&Linear::of(&ctx), settings()) {
         Ok(seen) => carry_out(&ctx, &seen),
         Err(why) => {
             count(if why == Unreadable::NotIp { Counter::NotIp } else { Counter::Damaged }, 1);
@@ -36,7 +36,7 @@ pub fn nightjar(ctx: XdpContext) -> u32 {
 
 #[inline(always)]
 fn carry_out(ctx: &XdpContext, seen: &Glance) -> u32 {
-    let realm = maps::realm(seen.vlan);
+    let realm = realm(seen, settings(), &Kernel);
     let fate = decide(seen, realm, settings(), &Kernel);
     match fate {
         Fate::Never => dropped(Counter::DroppedNever),
@@ -71,8 +71,12 @@ fn redirect(ctx: &XdpContext, seen: &Glance, fate: Fate) -> u32 {
         Fate::Media(Basis::Endpoint) => count(Counter::ByEndpoint, 1),
         Fate::Media(Basis::Range) => count(Counter::ByRange, 1),
         Fate::Media(Basis::Shape) => count(Counter::ByShape, 1),
+        Fate::Media(Basis::Tunnel) => count(Counter::ByTunnel, 1),
         _ if seen.payload == nightjar_wire::xdp::Payload::Fragment => count(Counter::Fragments, 1),
         _ => {}
+    }
+    if seen.tunnels[0].is_some() {
+        count(Counter::Tunnelled, 1);
     }
     XDP_REDIRECT
 }

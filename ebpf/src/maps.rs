@@ -3,7 +3,7 @@
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, XskMap};
 use nightjar_wire::xdp::{
-    Counter, EndpointKey, EndpointVerdict, MAX_QUEUES, PortSet, Settings, Tables,
+    Counter, EndpointKey, EndpointVerdict, MAX_QUEUES, PortSet, RealmKey, RealmTables, Settings, Tables,
 };
 
 /// Learned endpoints and verdicts. The sensor sets its size when it loads the program.
@@ -13,6 +13,14 @@ static ENDPOINTS: HashMap<EndpointKey, u32> = HashMap::with_max_entries(1 << 16,
 /// Realms of VLANs, asked where the settings say so.
 #[map]
 static REALMS: Array<u16> = Array::with_max_entries(4096, 0);
+
+/// Realms of tunnels and of pairs of VLANs, asked where the settings say so. The sensor sets its size.
+#[map]
+static REALM_KEYS: HashMap<RealmKey, u32> = HashMap::with_max_entries(1, 0);
+
+/// A number of this CPU's, written and read again.
+#[map]
+static SCRATCH: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
 /// What was counted, by [`Counter`], for each CPU.
 #[map]
@@ -51,13 +59,18 @@ pub fn count(counter: Counter, amount: u64) {
     }
 }
 
-/// The realm of a frame with this VLAN id.
+/// The same number, of which the verifier knows nothing any more.
 #[inline(always)]
-pub fn realm(vlan: u16) -> u16 {
-    if settings().realm_by_vlan == 0 {
-        return settings().realm;
+pub fn through_map(number: u64) -> u64 {
+    match SCRATCH.get_ptr_mut(0) {
+        // SAFETY: the kernel's pointer to this CPU's own value; nobody else uses it meanwhile. Volatile: the
+        // compiler must not know either.
+        Some(place) => unsafe {
+            place.write_volatile(number);
+            place.read_volatile()
+        },
+        None => 0,
     }
-    REALMS.get(u32::from(vlan)).copied().unwrap_or(settings().realm)
 }
 
 /// The maps as [`nightjar_wire::xdp::decide`] asks them.
@@ -77,5 +90,18 @@ impl Tables for Kernel {
         let ports = unsafe { &*core::hint::black_box(&raw const SIGNALLING_PORTS) };
         let word = ports[usize::from(port >> 6) & 1023];
         word >> (port & 63) & 1 == 1
+    }
+}
+
+impl RealmTables for Kernel {
+    #[inline(always)]
+    fn of_vlan(&self, vlan: u16) -> Option<u16> {
+        REALMS.get(u32::from(vlan)).copied()
+    }
+
+    #[inline(always)]
+    fn of_key(&self, key: &RealmKey) -> Option<u16> {
+        // SAFETY: the map is written before the program runs.
+        unsafe { REALM_KEYS.get(key) }.map(|realm| *realm as u16)
     }
 }

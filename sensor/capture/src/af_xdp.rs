@@ -19,7 +19,7 @@ use crate::interface::{explain, receive_queues};
 use crate::merge::{Merge, Round};
 use crate::source::{PacketSource, RawFrame, Received, SourceStatistics, Stopped, whole_nanos};
 use lane::Lane;
-pub use program::{Learned, ProgramConfig, ProgramError, ProgramMode, XdpProgram};
+pub use program::{Learned, ProgramConfig, ProgramError, ProgramMode, TunnelMode, XdpProgram};
 pub use queue::{CopyMode, QueueSizes, SocketKind};
 use tap::Tap;
 pub use tap::{SocketCounts, TapModes, XdpCounts};

@@ -18,7 +18,7 @@ mod source;
 pub use af_packet::{AfPacketConfig, AfPacketSource, QueuePlace};
 pub use af_xdp::{
     AfXdpConfig, AfXdpSource, CopyMode, Learned, ProgramConfig, ProgramError, ProgramMode, QueueSizes,
-    SocketCounts, SocketKind, TapModes, XdpCounts, XdpProgram,
+    SocketCounts, SocketKind, TapModes, TunnelMode, XdpCounts, XdpProgram,
 };
 pub use clock::{CaptureClock, ClockPair};
 pub use error::SourceError;

@@ -65,7 +65,10 @@ impl<'a> Frame<'a> {
                 Carries::Ip => decode_ip(bytes, None)?,
             };
             frame.tunnels = tunnels;
-            frame.vlan = frame.vlan.or((inside.vlan != 0).then_some(inside.vlan));
+            // A tag of VLAN 0 is for priority alone (IEEE 802.1Q, 9.6).
+            if inside.vlan != 0 && frame.vlan.is_none_or(|vlan| vlan == 0) {
+                frame.vlan = Some(inside.vlan);
+            }
         }
         Ok(frame)
     }
@@ -93,8 +96,13 @@ impl<'a> Frame<'a> {
     /// What the tunnel carries that this frame is.
     fn inside(&self, vxlan: &VxlanPorts) -> Result<Option<(&'a [u8], Inside)>, FrameError> {
         let (bytes, inside) = match self.transport {
-            Transport::Udp { dst_port, payload, .. } if vxlan.has(dst_port) => {
-                (payload, behind_vxlan(payload, 0))
+            Transport::Udp { dst_port, payload, truncated, .. } if vxlan.has(dst_port) => {
+                let inside = behind_vxlan(payload, 0);
+                // Cut off within the header: it is no other datagram for that.
+                if inside.is_none() && truncated && payload.first().is_none_or(|flags| flags & 0x08 != 0) {
+                    return Err(FrameError::Truncated);
+                }
+                (payload, inside)
             }
             Transport::Gre(bytes) => (bytes, behind_gre(bytes, 0).map_err(|_| FrameError::Truncated)?),
             _ => return Ok(None),

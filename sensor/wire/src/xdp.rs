@@ -9,10 +9,14 @@ mod counter;
 mod decide;
 mod glance;
 pub mod live;
+mod realm;
 
 pub use counter::Counter;
 pub use decide::{Basis, Fate, Tables, decide};
 pub use glance::{Glance, Packet, Payload, Unreadable, glance};
+pub use realm::{RealmKey, RealmTables, realm};
+
+use crate::tunnel::VxlanPorts;
 
 /// An address as the maps hold it: IPv6, or IPv4 mapped into it (RFC 4291, 2.5.5.2), as four words
 /// whose bytes lie in memory as they do in the packet.
@@ -135,6 +139,12 @@ pub struct Settings {
     pub realm: u16,
     /// 1 where the map of VLANs to realms is to be asked.
     pub realm_by_vlan: u16,
+    /// 1 where the map of pairs of VLANs and of tunnels to realms is to be asked.
+    pub realm_by_key: u16,
+    /// 1 where tunnels are seen through; where not, they are handed up as they are.
+    pub see_through: u16,
+    /// Where VXLAN is.
+    pub vxlan: VxlanPorts,
     /// 1 where [`Metadata`] is written in front of a frame; 0 where the driver leaves no room for it.
     pub annotate: u32,
     /// How many of `ranges` count.
@@ -148,7 +158,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Everything by shape, what is unknown goes to the kernel's stack, realm 0.
+    /// Everything by shape, what is unknown goes to the kernel's stack, realm 0, through tunnels.
     pub const fn new() -> Settings {
         let range = Range { addr: [0; 4], mask: [0; 4], first_port: 0, last_port: 0 };
         Settings {
@@ -156,6 +166,9 @@ impl Settings {
             unwanted: Unwanted::Pass as u32,
             realm: 0,
             realm_by_vlan: 0,
+            realm_by_key: 0,
+            see_through: 1,
+            vxlan: VxlanPorts::USUAL,
             annotate: 1,
             range_count: 0,
             host_count: 0,

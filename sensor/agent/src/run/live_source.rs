@@ -2,7 +2,7 @@
 
 use nightjar_capture::{
     AfPacketConfig, AfPacketSource, AfXdpConfig, AfXdpSource, CaptureClock, CopyMode, PacketSource,
-    ProgramMode, RawFrame, Received, SourceError, SourceStatistics, Stopped, XdpCounts, host_use,
+    ProgramMode, RawFrame, Received, SourceError, SourceStatistics, Stopped, TunnelMode, XdpCounts, host_use,
 };
 use nightjar_wire::{Endpoint, Nanos};
 
@@ -48,6 +48,7 @@ fn open_xdp(config: &Config, interfaces: &[String], clock: CaptureClock) -> Resu
     let mut capture = AfXdpConfig::new(interfaces);
     capture.program.signalling_ports.clone_from(&config.signalling_ports);
     capture.program.realms.clone_from(&config.realms.rules);
+    capture.program.settings.vxlan = config.realms.vxlan;
     let source = AfXdpSource::open(&capture, clock)?;
     for modes in source.modes() {
         let program = match modes.program {
@@ -58,7 +59,15 @@ fn open_xdp(config: &Config, interfaces: &[String], clock: CaptureClock) -> Resu
             CopyMode::ZeroCopy => "zero-copy",
             CopyMode::Copy => "copy",
         };
-        tracing::info!("{}: AF_XDP, {program} mode, {copy}, {} queues", modes.interface, modes.queues);
+        let tunnels = match modes.tunnels {
+            TunnelMode::SeenThrough => "",
+            TunnelMode::HandedUp => ", every tunnel is handed up",
+        };
+        tracing::info!(
+            "{}: AF_XDP, {program} mode, {copy}, {} queues{tunnels}",
+            modes.interface,
+            modes.queues
+        );
     }
     Ok(LiveSource::Xdp(source))
 }

@@ -8,7 +8,7 @@ use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, XskMap};
 use aya::programs::xdp::XdpLinkId;
 use aya::programs::{Xdp, XdpMode};
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod};
-use nightjar_wire::xdp::{Counter, EndpointKey, EndpointVerdict, PortSet, Settings};
+use nightjar_wire::xdp::{Counter, EndpointKey, EndpointVerdict, PortSet, RealmKey, Settings};
 use nightjar_wire::{InterfaceRealms, RealmRule};
 
 use crate::SourceError;
@@ -83,6 +83,15 @@ impl Default for ProgramConfig {
     }
 }
 
+/// What the program does with tunnels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TunnelMode {
+    /// It looks into them: what no rule wants is dropped or passed there as elsewhere.
+    SeenThrough,
+    /// It hands all of them up: the kernel's verifier had no patience for more.
+    HandedUp,
+}
+
 /// What an endpoint's change came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Learned {
@@ -102,6 +111,7 @@ pub struct XdpProgram {
     known: Known<[u8; 20], u32>,
     /// Endpoints that found the map full.
     full: u64,
+    tunnels: TunnelMode,
 }
 
 impl std::fmt::Debug for XdpProgram {
@@ -115,6 +125,12 @@ impl std::fmt::Debug for XdpProgram {
 struct Key(EndpointKey);
 // SAFETY: plain integers without padding (16 + 2 + 2 bytes, aligned to 4).
 unsafe impl Pod for Key {}
+
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct PlainRealmKey(RealmKey);
+// SAFETY: two integers without padding.
+unsafe impl Pod for PlainRealmKey {}
 
 #[repr(transparent)]
 #[derive(Clone, Copy)]
@@ -135,6 +151,21 @@ impl XdpProgram {
     /// When the kernel refuses it: `CAP_BPF` and `CAP_PERFMON` (or `CAP_SYS_ADMIN`) and memory for
     /// the maps are needed.
     pub fn load(config: &ProgramConfig, interface: &str) -> Result<XdpProgram, ProgramError> {
+        let refused = match XdpProgram::load_as_set(config, interface) {
+            Err(ProgramError::Attach(aya::programs::ProgramError::LoadError { io_error, verifier_log }))
+                if config.settings.see_through != 0 && io_error.raw_os_error() != Some(libc::EPERM) =>
+            {
+                aya::programs::ProgramError::LoadError { io_error, verifier_log }
+            }
+            other => return other,
+        };
+        // An older kernel's verifier gives up earlier; without tunnels there is far less to look at.
+        let settings = Settings { see_through: 0, ..config.settings };
+        let blind = XdpProgram::load_as_set(&ProgramConfig { settings, ..config.clone() }, interface);
+        blind.map_err(|_| refused.into())
+    }
+
+    fn load_as_set(config: &ProgramConfig, interface: &str) -> Result<XdpProgram, ProgramError> {
         let mut set: PortSet = [0; 1024];
         for port in &config.signalling_ports {
             set[usize::from(port >> 6)] |= 1 << (port & 63);
@@ -143,6 +174,7 @@ impl XdpProgram {
         let settings = Settings {
             realm: realms.of_interface().0,
             realm_by_vlan: u16::from(realms.vlans().next().is_some()),
+            realm_by_key: u16::from(!realm_keys(&realms).is_empty()),
             ..config.settings
         };
         let (constants, ports) = (Constants(settings), Ports(set));
@@ -150,16 +182,27 @@ impl XdpProgram {
             .override_global("SETTINGS", &constants, true)
             .override_global("SIGNALLING_PORTS", &ports, true)
             .map_max_entries("ENDPOINTS", config.endpoints)
+            .map_max_entries("REALM_KEYS", realm_keys(&realms).len().max(1) as u32)
             .load(OBJECT)?;
         let mut by_vlan: Array<_, u16> = Array::try_from(map(&mut ebpf, "REALMS"))?;
         if settings.realm_by_vlan != 0 {
             (0..4096).try_for_each(|vlan| by_vlan.set(vlan, settings.realm, 0))?;
             realms.vlans().try_for_each(|(vlan, realm)| by_vlan.set(u32::from(vlan), realm.0, 0))?;
         }
+        let mut by_key: HashMap<_, PlainRealmKey, u32> = HashMap::try_from(map(&mut ebpf, "REALM_KEYS"))?;
+        for (key, realm) in realm_keys(&realms) {
+            by_key.insert(PlainRealmKey(key), u32::from(realm), 0)?;
+        }
         let endpoints = HashMap::try_from(taken(&mut ebpf, "ENDPOINTS"))?;
         let counters = PerCpuArray::try_from(taken(&mut ebpf, "COUNTERS"))?;
         xdp(&mut ebpf).load()?;
-        Ok(XdpProgram { ebpf, endpoints, counters, link: None, known: Known::new(), full: 0 })
+        let tunnels = if settings.see_through == 0 { TunnelMode::HandedUp } else { TunnelMode::SeenThrough };
+        Ok(XdpProgram { ebpf, endpoints, counters, link: None, known: Known::new(), full: 0, tunnels })
+    }
+
+    /// What it does with tunnels.
+    pub fn tunnels(&self) -> TunnelMode {
+        self.tunnels
     }
 
     /// Gives the frames of a queue to its sockets.
@@ -257,6 +300,14 @@ impl XdpProgram {
         }
         Ok(sums)
     }
+}
+
+/// What the realms say of tunnels and of pairs of VLANs, as the program's map knows it.
+fn realm_keys(realms: &InterfaceRealms) -> Vec<(RealmKey, u16)> {
+    let tunnels = realms.tunnels().map(|(tunnel, realm)| (RealmKey::of_tunnel(tunnel), realm.0));
+    let pairs =
+        realms.vlan_pairs().map(|((outer, inner), realm)| (RealmKey::of_vlans(outer, inner), realm.0));
+    tunnels.chain(pairs).collect()
 }
 
 fn key_bytes(key: &EndpointKey) -> [u8; 20] {

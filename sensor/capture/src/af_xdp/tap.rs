@@ -6,7 +6,7 @@ use rustix::io::Errno;
 
 use super::AfXdpConfig;
 use super::lane::Lane;
-use super::program::{ProgramError, ProgramMode, XdpProgram};
+use super::program::{ProgramError, ProgramMode, TunnelMode, XdpProgram};
 use super::queue::{CopyMode, Place, Queue, SocketKind};
 use crate::SourceError;
 use crate::interface::{explain, interface_index, is_up, receive_queues};
@@ -82,6 +82,8 @@ pub struct TapModes {
     pub interface: String,
     /// Where the program runs.
     pub program: ProgramMode,
+    /// What the program does with tunnels.
+    pub tunnels: TunnelMode,
     /// How frames come into memory.
     pub copy: CopyMode,
     /// How many queues are read.
@@ -177,7 +179,9 @@ impl Tap {
 
     pub(super) fn modes(&self) -> TapModes {
         let copy = self.queues.first().map_or(CopyMode::Copy, |(_, queue)| queue.copy);
-        TapModes { interface: self.interface.clone(), program: self.mode, copy, queues: self.queues.len() }
+        let tunnels = self.program.tunnels();
+        let (interface, queues) = (self.interface.clone(), self.queues.len());
+        TapModes { interface, program: self.mode, tunnels, copy, queues }
     }
 
     /// What the program and the kernel counted.

@@ -37,31 +37,31 @@ fn body(number: u32, head: &[u8], payload: usize) -> Vec<u8> {
     body
 }
 
-fn rtp(number: u32, ports: (u16, u16)) -> Vec<u8> {
+pub(crate) fn rtp(number: u32, ports: (u16, u16)) -> Vec<u8> {
     frame(number, ports, &[0x80, 0, 0, 0], 172)
 }
 
-fn sip(number: u32) -> Vec<u8> {
+pub(crate) fn sip(number: u32) -> Vec<u8> {
     frame(number, (5060, 5060), b"OPTIONS sip:", 300)
 }
 
 /// Neither media nor signalling.
-fn dns(number: u32) -> Vec<u8> {
+pub(crate) fn dns(number: u32) -> Vec<u8> {
     frame(number, (40_000, 53), &[0x12, 0x34, 1, 0], 60)
 }
 
-fn open(config: &AfXdpConfig) -> AfXdpSource {
+pub(crate) fn open(config: &AfXdpConfig) -> AfXdpSource {
     AfXdpSource::open(config, CaptureClock::start()).unwrap()
 }
 
-fn dropping() -> AfXdpConfig {
+pub(crate) fn dropping() -> AfXdpConfig {
     let mut config = AfXdpConfig::new(&["near"]);
     config.program.settings.unwanted = Unwanted::Drop as u32;
     config
 }
 
 /// Receives until nothing has come for three calls in a row.
-fn drain(source: &mut AfXdpSource) -> Vec<MemoryFrame> {
+pub(crate) fn drain(source: &mut AfXdpSource) -> Vec<MemoryFrame> {
     let start = Instant::now();
     let mut frames = Vec::new();
     let mut idle = 0;
@@ -73,7 +73,7 @@ fn drain(source: &mut AfXdpSource) -> Vec<MemoryFrame> {
 }
 
 /// The counts after everything has come to rest: each level of the ledger adds up.
-fn exact(source: &AfXdpSource) -> XdpCounts {
+pub(crate) fn exact(source: &AfXdpSource) -> XdpCounts {
     let counts = source.xdp_counts().remove(0);
     assert_eq!(counts.program_residual(), 0, "{counts:?}");
     assert_eq!(counts.redirect_failed(), 0, "{counts:?}");

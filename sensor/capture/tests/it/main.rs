@@ -1,6 +1,7 @@
 //! Integration tests: capture files as other tools write them, live capture in a namespace.
 
 mod af_xdp;
+mod af_xdp_realms;
 mod captures;
 mod corrupt;
 mod files;

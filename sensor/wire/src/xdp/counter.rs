@@ -30,6 +30,10 @@ pub enum Counter {
     ByRange,
     /// Of the redirected media: by its shape.
     ByShape,
+    /// Of the redirected media: tunnels that were not seen through.
+    ByTunnel,
+    /// Of the redirected: frames that came through a tunnel.
+    Tunnelled,
     /// Of the redirected signalling: fragments of UDP datagrams, which have no ports.
     Fragments,
     /// Of the unwanted: neither IPv4 nor IPv6.
@@ -40,7 +44,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, in the order of their numbers.
-    pub const ALL: [Counter; 16] = [
+    pub const ALL: [Counter; 18] = [
         Counter::Seen,
         Counter::SeenBytes,
         Counter::Signalling,
@@ -54,6 +58,8 @@ impl Counter {
         Counter::ByEndpoint,
         Counter::ByRange,
         Counter::ByShape,
+        Counter::ByTunnel,
+        Counter::Tunnelled,
         Counter::Fragments,
         Counter::NotIp,
         Counter::Damaged,
@@ -75,6 +81,8 @@ impl Counter {
             Counter::ByEndpoint => "by_endpoint",
             Counter::ByRange => "by_range",
             Counter::ByShape => "by_shape",
+            Counter::ByTunnel => "by_tunnel",
+            Counter::Tunnelled => "tunnelled",
             Counter::Fragments => "fragments",
             Counter::NotIp => "not_ip",
             Counter::Damaged => "damaged",
@@ -99,7 +107,9 @@ impl Counter {
             Counter::ByEndpoint => "media frames recognised by a learned endpoint",
             Counter::ByRange => "media frames recognised by a configured range",
             Counter::ByShape => "media frames recognised by their shape",
-            Counter::Fragments => "fragments of UDP datagrams, redirected as signalling",
+            Counter::ByTunnel => "tunnels handed up as media for the sensor to look into",
+            Counter::Tunnelled => "redirected frames that came through a tunnel",
+            Counter::Fragments => "fragments of UDP datagrams and of GRE, redirected as signalling",
             Counter::NotIp => "unwanted frames that are neither IPv4 nor IPv6",
             Counter::Damaged => "unwanted frames whose headers run past the frame or contradict themselves",
         }

@@ -20,6 +20,8 @@ pub enum Basis {
     Range,
     /// By its shape.
     Shape,
+    /// It is a tunnel that the program does not see through: the sensor will.
+    Tunnel,
 }
 
 /// What becomes of a frame.
@@ -58,6 +60,7 @@ impl Fate {
 pub fn decide<T: Tables + ?Sized>(seen: &Glance, realm: u16, settings: &Settings, tables: &T) -> Fate {
     match seen.payload {
         Payload::Fragment => return Fate::Signalling,
+        Payload::Vxlan | Payload::Gre => return Fate::Media(Basis::Tunnel),
         Payload::Other => return Fate::Unwanted,
         Payload::Rtp | Payload::Text | Payload::Udp | Payload::Tcp => {}
     }

@@ -7,7 +7,9 @@ use etherparse::PacketBuilder;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{LinkType, Transport, decode_frame};
+use crate::{
+    InterfaceRealms, LinkType, Realm, RealmRule, SeenIn, Transport, Tunnel, TunnelKind, decode_frame,
+};
 
 fn address_of(addr: IpAddr) -> Address {
     match addr {
@@ -18,7 +20,7 @@ fn address_of(addr: IpAddr) -> Address {
 
 /// Holds the program's view against the decoder's, where the decoder sees a datagram.
 fn agree(bytes: &[u8]) -> Result<(), TestCaseError> {
-    let seen = glance(bytes);
+    let seen = glance(bytes, &Settings::new());
     let Ok(frame) = decode_frame(LinkType::Ethernet, bytes) else { return Ok(()) };
     let Ok(seen) = seen else {
         // The program gives up after fewer extension headers than the decoder.
@@ -28,6 +30,10 @@ fn agree(bytes: &[u8]) -> Result<(), TestCaseError> {
     prop_assert_eq!(seen.src, address_of(frame.network.src));
     prop_assert_eq!(seen.dst, address_of(frame.network.dst));
     prop_assert_eq!(seen.vlan, frame.vlan.unwrap_or(0));
+    prop_assert_eq!(seen.inner_vlan, frame.inner_vlan.unwrap_or(0));
+    prop_assert_eq!(seen.tunnels, frame.tunnels);
+    let (realms, tables) = realms();
+    prop_assert_eq!(realm(&seen, &tables.settings(), &tables), realms.of(&frame).0);
     match frame.transport {
         Transport::Udp { src_port, dst_port, payload, truncated } => {
             if seen.payload == Payload::Other {
@@ -35,7 +41,7 @@ fn agree(bytes: &[u8]) -> Result<(), TestCaseError> {
             }
             prop_assert_eq!((seen.src_port, seen.dst_port), (src_port, dst_port));
             let rtp = payload.first().is_some_and(|first| first >> 6 == 2) && payload.len() >= 8;
-            if !truncated && payload.len() >= 4 {
+            if !truncated && payload.len() >= 4 && seen.payload != Payload::Vxlan {
                 prop_assert_eq!(seen.payload == Payload::Rtp, rtp);
             }
         }
@@ -46,9 +52,10 @@ fn agree(bytes: &[u8]) -> Result<(), TestCaseError> {
         }
         Transport::Fragment(part) => {
             prop_assert!(matches!(seen.payload, Payload::Fragment | Payload::Other));
-            prop_assert!(part.protocol != 17 || seen.payload == Payload::Fragment);
+            prop_assert!(!matches!(part.protocol, 17 | 47) || seen.payload == Payload::Fragment);
         }
-        Transport::Other(_) | Transport::Gre(_) => prop_assert_eq!(seen.payload, Payload::Other),
+        Transport::Gre(_) => prop_assert!(matches!(seen.payload, Payload::Gre | Payload::Other)),
+        Transport::Other(_) => prop_assert_eq!(seen.payload, Payload::Other),
     }
     Ok(())
 }
@@ -71,7 +78,95 @@ fn built(tags: usize, six: bool, ports: (u16, u16), payload: &[u8]) -> Vec<u8> {
     plain
 }
 
+/// Realms for what `built` and `wrapped` make, and the maps that the sensor makes of them.
+fn realms() -> (InterfaceRealms, Maps) {
+    let tunnel = |kind, id| SeenIn::Tunnel(Tunnel { kind, id });
+    let seen_in = [
+        SeenIn::Interface,
+        SeenIn::Vlan(1),
+        SeenIn::Vlan(7),
+        SeenIn::VlanPair(2, 1),
+        SeenIn::VlanPair(3, 2),
+        tunnel(TunnelKind::Vxlan, 5),
+        tunnel(TunnelKind::Gre, 5),
+        tunnel(TunnelKind::Erspan, 5),
+    ];
+    let rule = |(realm, seen_in)| RealmRule { interface: None, seen_in, realm: Realm(realm) };
+    let realms = InterfaceRealms::new(&(1..).zip(seen_in).map(rule).collect::<Vec<_>>(), None);
+    let maps = Maps(realms.clone());
+    (realms, maps)
+}
+
+struct Maps(InterfaceRealms);
+
+impl Maps {
+    fn settings(&self) -> Settings {
+        Settings { realm: self.0.of_interface().0, realm_by_vlan: 1, realm_by_key: 1, ..Settings::new() }
+    }
+}
+
+impl RealmTables for Maps {
+    fn of_vlan(&self, vlan: u16) -> Option<u16> {
+        self.0.vlans().find(|(known, _)| *known == vlan).map(|(_, realm)| realm.0)
+    }
+
+    fn of_key(&self, key: &RealmKey) -> Option<u16> {
+        let tunnels = self.0.tunnels().map(|(tunnel, realm)| (RealmKey::of_tunnel(tunnel), realm));
+        let pairs = self.0.vlan_pairs().map(|((a, b), realm)| (RealmKey::of_vlans(a, b), realm));
+        tunnels.chain(pairs).find(|(known, _)| known == key).map(|(_, realm)| realm.0)
+    }
+}
+
+/// A frame in a tunnel: VXLAN, or GRE with these flags and what each of its protocols has for a header.
+fn wrapped(kind: usize, flags: u8, id: u8, frame: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let ip = PacketBuilder::ethernet2([1; 6], [2; 6]).ipv4([192, 0, 2, 1], [192, 0, 2, 2], 64);
+    if kind == 0 {
+        let payload = [&[8 | flags, 0, 0, 0, 0, 0, id, 0][..], frame].concat();
+        ip.udp(50_000, 4789).write(&mut bytes, &payload).unwrap();
+        return bytes;
+    }
+    let protocols = [[0x65, 0x58], [8, 0], [0x88, 0xbe], [0x22, 0xeb], [0x88, 0x0b]];
+    let protocol = protocols[kind % protocols.len()];
+    let mut gre = [&[flags & 0xb0, 0][..], &protocol].concat();
+    for (bit, word) in [(0x80, [9; 4]), (0x20, [0, 0, 0, id]), (0x10, [8; 4])] {
+        if flags & bit != 0 {
+            gre.extend_from_slice(&word);
+        }
+    }
+    match protocol {
+        [0x88, 0xbe] if flags & 0x10 != 0 => gre.extend_from_slice(&[0x10, 7, 0x10, id, 0, 0, 0, 0]),
+        [0x22, 0xeb] => gre.extend_from_slice(&[0x20, 7, 0x10, id, 0, 0, 0, 0, 0, 0, flags & 8, 0]),
+        _ => {}
+    }
+    let from = if protocol == [8, 0] { 14.min(frame.len()) } else { 0 };
+    gre.extend_from_slice(&frame[from..]);
+    ip.write(&mut bytes, etherparse::IpNumber::GRE, &gre).unwrap();
+    bytes
+}
+
 proptest! {
+    #[test]
+    fn the_program_sees_in_tunnels_what_the_decoder_sees(
+        tags in 0_usize..4,
+        six in any::<bool>(),
+        tunnels in proptest::collection::vec((0_usize..6, any::<u8>(), 4_u8..7), 1..4),
+        payload in proptest::collection::vec(any::<u8>(), 0..40),
+        change in proptest::option::of((0_usize..200, any::<u8>())),
+        cut in 0_usize..40,
+    ) {
+        let mut bytes = built(tags, six, (7, 9), &payload);
+        for (kind, flags, id) in tunnels {
+            bytes = wrapped(kind, flags, id, &bytes);
+        }
+        agree(&bytes)?;
+        if let Some((at, value)) = change && let Some(byte) = bytes.get_mut(at) {
+            *byte = value;
+        }
+        bytes.truncate(bytes.len() - cut.min(bytes.len()));
+        agree(&bytes)?;
+    }
+
     #[test]
     fn the_program_sees_what_the_decoder_sees(
         tags in 0_usize..5,
@@ -109,7 +204,7 @@ impl Tables for One {
 }
 
 fn fate(bytes: &[u8], settings: &Settings, tables: &One) -> Fate {
-    decide(&glance(bytes).unwrap_or_else(|why| panic!("{why:?}")), 0, settings, tables)
+    decide(&glance(bytes, settings).unwrap_or_else(|why| panic!("{why:?}")), 0, settings, tables)
 }
 
 const RTP: [u8; 20] = [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -123,6 +218,26 @@ fn signalling_is_told_by_port_and_by_its_letters_and_media_is_never_signalling()
     assert_eq!(fate(&built(2, false, (7, 9), b"INVITE sip:"), &settings, &none), Fate::Signalling);
     assert_eq!(fate(&built(0, false, (5060, 9), &RTP), &settings, &none), Fate::Media(Basis::Shape));
     assert_eq!(fate(&built(0, false, (7, 53), &[1, 2, 3, 4]), &settings, &none), Fate::Unwanted);
+}
+
+#[test]
+fn a_tunnel_that_is_not_seen_through_goes_up_as_it_is() {
+    let none = One(None);
+    let blind = Settings { recognise: 0, see_through: 0, ..Settings::new() };
+    let text = built(0, false, (7, 9), b"INVITE sip:");
+    for kind in 0..6 {
+        let once = wrapped(kind, 0, 5, &text);
+        assert_eq!(fate(&once, &blind, &none), Fate::Media(Basis::Tunnel), "{kind}");
+        if kind != 4 {
+            assert_ne!(fate(&once, &Settings::new(), &none), Fate::Media(Basis::Tunnel), "{kind}");
+        }
+    }
+    let twice = wrapped(0, 0, 5, &wrapped(2, 0x10, 5, &text));
+    assert_eq!(fate(&twice, &Settings::new(), &none), Fate::Signalling);
+    let thrice = wrapped(1, 0, 5, &twice);
+    assert_eq!(fate(&thrice, &Settings::new(), &none), Fate::Media(Basis::Tunnel));
+    let unknown = wrapped(4, 0, 5, &text);
+    assert_eq!(glance(unknown.as_slice(), &Settings::new()).map(|seen| seen.payload), Ok(Payload::Gre));
 }
 
 #[test]

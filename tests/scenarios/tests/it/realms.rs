@@ -12,7 +12,7 @@ use nightjar_load::{
     scenarios,
 };
 use nightjar_scenarios::{Replayed, SEED, Setting, replay_file, replay_files};
-use nightjar_wire::LinkType;
+use nightjar_wire::{LinkType, Nanos};
 
 /// What of a call neither its realm nor its neighbours may change: its streams and its recording.
 type Heard = (Vec<String>, Vec<String>);
@@ -32,7 +32,15 @@ fn heard(replayed: &Replayed) -> BTreeMap<(u16, String), Heard> {
 
 /// Two calls between the same endpoints at the same time, which differ in all that is said and sent.
 fn two_calls() -> [Scenario; 2] {
-    [scenarios::by_name("answered", *SEED), scenarios::by_name("answered", *SEED + 1)]
+    [*SEED, *SEED + 1].map(|seed| {
+        let mut scenario = Scenario::new("overlapping", seed);
+        let mut call = scenario.plain();
+        for (addresses, port) in call.addresses.iter_mut().zip([20_000, 30_000]) {
+            addresses.media.set_port(port);
+        }
+        scenario.call(Nanos::ZERO, call);
+        scenario
+    })
 }
 
 /// What each of them is when it is alone, in a realm of that number.
