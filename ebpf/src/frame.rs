@@ -3,8 +3,6 @@
 use aya_ebpf::programs::XdpContext;
 use nightjar_wire::xdp::Packet;
 
-use crate::maps;
-
 /// Headers lie within so many bytes; a bound that the verifier can see.
 const HEADERS: usize = 0x7ff;
 
@@ -36,10 +34,34 @@ impl Packet for Linear {
         // the program runs.
         Some(unsafe { &*(from as *const [u8; N]) })
     }
+}
 
-    /// By way of a map, of whose values the verifier knows nothing.
+/// As [`Linear`], for headers at offsets of which little is known. There the compiler would compute an
+/// address twice, once to check it and once to read there, and the verifier take them for two.
+pub struct Behind {
+    start: usize,
+    end: usize,
+}
+
+impl Behind {
+    /// The frame that the program was called for.
     #[inline(always)]
-    fn any_offset(&self, at: usize) -> usize {
-        maps::through_map(at as u64) as usize & HEADERS
+    pub fn of(ctx: &XdpContext) -> Behind {
+        Behind { start: ctx.data(), end: ctx.data_end() }
+    }
+}
+
+impl Packet for Behind {
+    #[inline(always)]
+    fn array<const N: usize>(&self, at: usize) -> Option<&[u8; N]> {
+        if at > HEADERS {
+            return None;
+        }
+        let from = core::hint::black_box(self.start + at);
+        if from + N > self.end {
+            return None;
+        }
+        // SAFETY: as above.
+        Some(unsafe { &*(from as *const [u8; N]) })
     }
 }

@@ -13,9 +13,9 @@ use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_REDIRE
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_adjust_meta, bpf_xdp_get_buff_len};
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
-use nightjar_wire::xdp::{Basis, Counter, Fate, Glance, Metadata, Unreadable, Unwanted, decide, glance, realm};
+use nightjar_wire::xdp::{Basis, Counter, Fate, Glance, Metadata, Unreadable, Unwanted, decide, descend, glance, realm};
 
-use frame::Linear;
+use frame::{Behind, Linear};
 use maps::{Kernel, count, settings};
 
 /// Attached to a mirror port. `frags`: a jumbo frame may lie in several buffers.
@@ -25,8 +25,32 @@ pub fn nightjar(ctx: XdpContext) -> u32 {
     let length = unsafe { bpf_xdp_get_buff_len(ctx.ctx) };
     count(Counter::Seen, 1);
     count(Counter::SeenBytes, length);
-    match glance(&Linear::of(&ctx), settings()) {
-        Ok(seen) => carry_out(&ctx, &seen),
+    act(&ctx, glance(&Linear::of(&ctx), &settings().vxlan))
+}
+
+/// Called by a tail call: looks into the tunnel that the program before has found.
+#[xdp(frags)]
+pub fn tunnel(ctx: XdpContext) -> u32 {
+    match maps::left() {
+        Some(descent) => act(&ctx, descend(&Behind::of(&ctx), descent, &settings().vxlan)),
+        None => unwanted(),
+    }
+}
+
+#[inline(always)]
+fn act(ctx: &XdpContext, seen: Result<Glance, Unreadable>) -> u32 {
+    match seen {
+        Ok(seen) => {
+            if settings().see_through != 0
+                && let Some(descent) = seen.descent()
+            {
+                maps::leave(descent);
+                // SAFETY: the context is the kernel's. Where no program is there, it goes on here: the tunnel is
+                // handed up as it is.
+                unsafe { maps::TUNNEL.tail_call(ctx, 0) };
+            }
+            carry_out(ctx, &seen)
+        }
         Err(why) => {
             count(if why == Unreadable::NotIp { Counter::NotIp } else { Counter::Damaged }, 1);
             unwanted()
@@ -75,7 +99,7 @@ fn redirect(ctx: &XdpContext, seen: &Glance, fate: Fate) -> u32 {
         _ if seen.payload == nightjar_wire::xdp::Payload::Fragment => count(Counter::Fragments, 1),
         _ => {}
     }
-    if seen.tunnels[0].is_some() {
+    if seen.tunnels[0].kind != 0 {
         count(Counter::Tunnelled, 1);
     }
     XDP_REDIRECT

@@ -1,9 +1,10 @@
 //! The program's maps and settings. The sensor writes them; the program counts.
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, XskMap};
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, ProgramArray, XskMap};
 use nightjar_wire::xdp::{
-    Counter, EndpointKey, EndpointVerdict, MAX_QUEUES, PortSet, RealmKey, RealmTables, Settings, Tables,
+    Counter, Descent, EndpointKey, EndpointVerdict, MAX_QUEUES, PortSet, RealmKey, RealmTables, Settings,
+    Tables,
 };
 
 /// Learned endpoints and verdicts. The sensor sets its size when it loads the program.
@@ -18,9 +19,13 @@ static REALMS: Array<u16> = Array::with_max_entries(4096, 0);
 #[map]
 static REALM_KEYS: HashMap<RealmKey, u32> = HashMap::with_max_entries(1, 0);
 
-/// A number of this CPU's, written and read again.
+/// Where the next program has to look.
 #[map]
-static SCRATCH: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+static DESCENT: PerCpuArray<Descent> = PerCpuArray::with_max_entries(1, 0);
+
+/// The program that looks into tunnels, where the kernel has let it in.
+#[map]
+pub static TUNNEL: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
 /// What was counted, by [`Counter`], for each CPU.
 #[map]
@@ -59,18 +64,19 @@ pub fn count(counter: Counter, amount: u64) {
     }
 }
 
-/// The same number, of which the verifier knows nothing any more.
+/// Leaves to the next program where it has to look.
 #[inline(always)]
-pub fn through_map(number: u64) -> u64 {
-    match SCRATCH.get_ptr_mut(0) {
-        // SAFETY: the kernel's pointer to this CPU's own value; nobody else uses it meanwhile. Volatile: the
-        // compiler must not know either.
-        Some(place) => unsafe {
-            place.write_volatile(number);
-            place.read_volatile()
-        },
-        None => 0,
+pub fn leave(descent: Descent) {
+    if let Some(place) = DESCENT.get_ptr_mut(0) {
+        // SAFETY: the kernel's pointer to this CPU's own value; nobody else uses it meanwhile.
+        unsafe { *place = descent };
     }
+}
+
+/// What the program before has left.
+#[inline(always)]
+pub fn left() -> Option<&'static Descent> {
+    DESCENT.get(0)
 }
 
 /// The maps as [`nightjar_wire::xdp::decide`] asks them.

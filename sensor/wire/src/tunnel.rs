@@ -71,6 +71,7 @@ impl VxlanPorts {
 }
 
 /// What a tunnel carries.
+#[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Carries {
     /// An Ethernet frame.

@@ -13,7 +13,7 @@ mod realm;
 
 pub use counter::Counter;
 pub use decide::{Basis, Fate, Tables, decide};
-pub use glance::{Glance, Packet, Payload, Unreadable, glance};
+pub use glance::{Descent, Glance, Packet, Payload, Unreadable, descend, glance};
 pub use realm::{RealmKey, RealmTables, realm};
 
 use crate::tunnel::VxlanPorts;

@@ -4,7 +4,7 @@ use std::collections::HashMap as Known;
 use std::error::Error;
 use std::os::fd::AsRawFd;
 
-use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, XskMap};
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, ProgramArray, XskMap};
 use aya::programs::xdp::XdpLinkId;
 use aya::programs::{Xdp, XdpMode};
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod};
@@ -88,7 +88,8 @@ impl Default for ProgramConfig {
 pub enum TunnelMode {
     /// It looks into them: what no rule wants is dropped or passed there as elsewhere.
     SeenThrough,
-    /// It hands all of them up: the kernel's verifier had no patience for more.
+    /// It hands all of them up, by its settings or because the kernel refused the program that looks
+    /// into them.
     HandedUp,
 }
 
@@ -151,21 +152,6 @@ impl XdpProgram {
     /// When the kernel refuses it: `CAP_BPF` and `CAP_PERFMON` (or `CAP_SYS_ADMIN`) and memory for
     /// the maps are needed.
     pub fn load(config: &ProgramConfig, interface: &str) -> Result<XdpProgram, ProgramError> {
-        let refused = match XdpProgram::load_as_set(config, interface) {
-            Err(ProgramError::Attach(aya::programs::ProgramError::LoadError { io_error, verifier_log }))
-                if config.settings.see_through != 0 && io_error.raw_os_error() != Some(libc::EPERM) =>
-            {
-                aya::programs::ProgramError::LoadError { io_error, verifier_log }
-            }
-            other => return other,
-        };
-        // An older kernel's verifier gives up earlier; without tunnels there is far less to look at.
-        let settings = Settings { see_through: 0, ..config.settings };
-        let blind = XdpProgram::load_as_set(&ProgramConfig { settings, ..config.clone() }, interface);
-        blind.map_err(|_| refused.into())
-    }
-
-    fn load_as_set(config: &ProgramConfig, interface: &str) -> Result<XdpProgram, ProgramError> {
         let mut set: PortSet = [0; 1024];
         for port in &config.signalling_ports {
             set[usize::from(port >> 6)] |= 1 << (port & 63);
@@ -195,8 +181,8 @@ impl XdpProgram {
         }
         let endpoints = HashMap::try_from(taken(&mut ebpf, "ENDPOINTS"))?;
         let counters = PerCpuArray::try_from(taken(&mut ebpf, "COUNTERS"))?;
-        xdp(&mut ebpf).load()?;
-        let tunnels = if settings.see_through == 0 { TunnelMode::HandedUp } else { TunnelMode::SeenThrough };
+        xdp(&mut ebpf, "nightjar").load()?;
+        let tunnels = load_tunnel(&mut ebpf, &settings)?;
         Ok(XdpProgram { ebpf, endpoints, counters, link: None, known: Known::new(), full: 0, tunnels })
     }
 
@@ -226,7 +212,7 @@ impl XdpProgram {
             ProgramMode::Native => XdpMode::Driver,
             ProgramMode::Generic => XdpMode::Skb,
         };
-        self.link = Some(xdp(&mut self.ebpf).attach_to_if_index(interface_index, mode)?);
+        self.link = Some(xdp(&mut self.ebpf, "nightjar").attach_to_if_index(interface_index, mode)?);
         Ok(())
     }
 
@@ -236,7 +222,7 @@ impl XdpProgram {
     /// When the kernel refuses.
     pub fn detach(&mut self) -> Result<(), ProgramError> {
         match self.link.take() {
-            Some(link) => Ok(xdp(&mut self.ebpf).detach(link)?),
+            Some(link) => Ok(xdp(&mut self.ebpf, "nightjar").detach(link)?),
             None => Ok(()),
         }
     }
@@ -302,6 +288,18 @@ impl XdpProgram {
     }
 }
 
+/// Lets the program that looks into tunnels in, which the first one calls; where the kernel refuses it,
+/// that one goes on by itself.
+fn load_tunnel(ebpf: &mut Ebpf, settings: &Settings) -> Result<TunnelMode, ProgramError> {
+    let program = xdp(ebpf, "tunnel");
+    if settings.see_through == 0 || program.load().is_err() {
+        return Ok(TunnelMode::HandedUp);
+    }
+    let fd = program.fd()?.try_clone()?;
+    ProgramArray::try_from(map(ebpf, "TUNNEL"))?.set(0, &fd, 0)?;
+    Ok(TunnelMode::SeenThrough)
+}
+
 /// What the realms say of tunnels and of pairs of VLANs, as the program's map knows it.
 fn realm_keys(realms: &InterfaceRealms) -> Vec<(RealmKey, u16)> {
     let tunnels = realms.tunnels().map(|(tunnel, realm)| (RealmKey::of_tunnel(tunnel), realm.0));
@@ -332,7 +330,7 @@ fn taken(ebpf: &mut Ebpf, name: &str) -> aya::maps::Map {
     ebpf.take_map(name).expect("a map of the committed object")
 }
 
-fn xdp(ebpf: &mut Ebpf) -> &mut Xdp {
-    let program = ebpf.program_mut("nightjar").expect("the committed object's program");
+fn xdp<'e>(ebpf: &'e mut Ebpf, name: &str) -> &'e mut Xdp {
+    let program = ebpf.program_mut(name).expect("a program of the committed object");
     program.try_into().expect("an XDP program")
 }

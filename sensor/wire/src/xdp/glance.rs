@@ -3,21 +3,14 @@
 //! It reads a frame through [`Packet`], whose reads the kernel's verifier can follow: an array at
 //! a bounded offset. Everything is inlined, loops have fixed bounds, nothing is sliced.
 
-use super::{Address, Settings, address, mapped_address};
-use crate::tunnel::{
-    Carries, MAX_TUNNELS, PROTOCOL_GRE as GRE, Tunnel, VxlanPorts, behind_gre, behind_vxlan,
-};
+use super::realm::RealmKey;
+use super::{Address, address, mapped_address};
+use crate::tunnel::{Carries, MAX_TUNNELS, PROTOCOL_GRE as GRE, VxlanPorts, behind_gre, behind_vxlan};
 
 /// A frame that can be read in pieces of a fixed length.
 pub trait Packet {
     /// The `N` bytes at `at`; `None` when they lie outside the frame.
     fn array<const N: usize>(&self, at: usize) -> Option<&[u8; N]>;
-
-    /// The same offset. The program hides in it what the verifier knows of the offset, which then looks
-    /// but once at what follows, from wherever it is come to.
-    fn any_offset(&self, at: usize) -> usize {
-        at
-    }
 }
 
 impl Packet for [u8] {
@@ -26,7 +19,9 @@ impl Packet for [u8] {
     }
 }
 
-/// Why a frame shows no datagram.
+/// Why a frame shows no datagram. Its width keeps the compiler from joining it with bytes of a register
+/// that the program must not compute with.
+#[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreadable {
     /// Neither IPv4 nor IPv6.
@@ -51,9 +46,10 @@ pub struct Glance {
     pub vlan: u16,
     /// The VLAN id behind it, 0 where there is none.
     pub inner_vlan: u16,
-    /// The tunnels that the frame came through, outermost first.
-    pub tunnels: [Option<Tunnel>; MAX_TUNNELS],
-    /// Where a tunnel's own header begins that was not seen through.
+    /// The tunnels that the frame came through, outermost first; kind 0 where there is none. No `Option`:
+    /// the verifier forbids to copy what an empty one leaves unwritten.
+    pub tunnels: [RealmKey; MAX_TUNNELS],
+    /// Where a tunnel's own header begins that was not looked into yet; 0 where it was.
     tunnel_at: usize,
     /// What it carries.
     pub payload: Payload,
@@ -85,7 +81,7 @@ impl Glance {
     /// A datagram of which no more is known yet.
     #[inline(always)]
     fn between(src: Address, dst: Address, [vlan, inner_vlan]: [u16; 2]) -> Glance {
-        let (tunnels, payload) = ([None; MAX_TUNNELS], Payload::Other);
+        let (tunnels, payload) = ([RealmKey::NONE; MAX_TUNNELS], Payload::Other);
         Glance { src, dst, src_port: 0, dst_port: 0, vlan, inner_vlan, tunnels, tunnel_at: 0, payload }
     }
 }
@@ -97,51 +93,87 @@ const UDP: u8 = 17;
 /// The shortest UDP datagram that can hold RTP's or RTCP's fixed header, or VXLAN's.
 const RTP_DATAGRAM: u16 = 8 + 8;
 
-/// Looks at an Ethernet frame, through the tunnels that the settings say.
+/// Looks at an Ethernet frame, and into no tunnel.
 ///
 /// # Errors
 /// [`Unreadable`] when there is no IP datagram to see.
 #[inline(always)]
-pub fn glance<P: Packet + ?Sized>(frame: &P, settings: &Settings) -> Result<Glance, Unreadable> {
-    let mut seen = network(frame, ethernet(frame, 0)?, &settings.vxlan)?;
-    if matches!(seen.payload, Payload::Gre | Payload::Vxlan)
-        && settings.see_through != 0
-        && let Err(why) = see_through(frame, &mut seen, &settings.vxlan)
-    {
-        return Err(why);
+pub fn glance<P: Packet + ?Sized>(frame: &P, vxlan: &VxlanPorts) -> Result<Glance, Unreadable> {
+    network(frame, ethernet(frame, 0)?, vxlan)
+}
+
+/// Where a look into a tunnel begins, as one program leaves it to the next: the kernel's verifier then
+/// looks at each of them by itself.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Descent {
+    /// Where the tunnel's own header begins.
+    pub at: u32,
+    /// 1 for VXLAN, 0 for GRE.
+    pub is_vxlan: u32,
+    /// The envelope's VLANs.
+    pub vlans: [u16; 2],
+    /// The tunnel around it; kind 0 where there is none.
+    pub around: RealmKey,
+}
+
+/// Looks into a tunnel: at what it carries, or at the tunnel itself where that is not known.
+///
+/// # Errors
+/// [`Unreadable`] when there is no IP datagram to see.
+#[inline(always)]
+pub fn descend<P: Packet + ?Sized>(
+    frame: &P,
+    descent: &Descent,
+    vxlan: &VxlanPorts,
+) -> Result<Glance, Unreadable> {
+    let at = descent.at as usize;
+    let inside = if descent.is_vxlan != 0 {
+        Some(behind_vxlan(frame, at).ok_or(Unreadable::Damaged)?)
+    } else {
+        behind_gre(frame, at)?
+    };
+    let Some(inside) = inside else { return Ok(descent.unknown()) };
+    let link = match inside.carries {
+        Carries::Ethernet => ethernet(frame, inside.at)?,
+        Carries::Ip => ip(frame, inside.at)?,
+    };
+    let mut seen = network(frame, link, vxlan)?;
+    if seen.vlan == 0 {
+        seen.vlan = inside.vlan;
     }
+    let tunnel = RealmKey::of_tunnel(inside.tunnel);
+    seen.tunnels = if descent.around.kind == 0 { [tunnel, RealmKey::NONE] } else { [descent.around, tunnel] };
     Ok(seen)
 }
 
-/// Looks into a tunnel, and into one within it. What cannot be looked into stays as it is.
-#[inline(never)]
-fn see_through<P: Packet + ?Sized>(
-    frame: &P,
-    seen: &mut Glance,
-    vxlan: &VxlanPorts,
-) -> Result<(), Unreadable> {
-    for depth in 0..MAX_TUNNELS {
-        let at = frame.any_offset(seen.tunnel_at);
-        let inside = match seen.payload {
-            Payload::Gre => behind_gre(frame, at)?,
-            Payload::Vxlan => Some(behind_vxlan(frame, at).ok_or(Unreadable::Damaged)?),
-            _ => break,
+impl Glance {
+    /// How to look into the tunnel that this is; `None` when it is none, or lies too deep, or cannot be
+    /// looked into.
+    #[inline(always)]
+    pub fn descent(&self) -> Option<Descent> {
+        let is_vxlan = match self.payload {
+            Payload::Gre => 0,
+            Payload::Vxlan => 1,
+            _ => return None,
         };
-        let Some(inside) = inside else { break };
-        let mut tunnels = seen.tunnels;
-        tunnels[depth] = Some(inside.tunnel);
-        let at = frame.any_offset(inside.at);
-        let link = match inside.carries {
-            Carries::Ethernet => ethernet(frame, at)?,
-            Carries::Ip => ip(frame, at)?,
-        };
-        *seen = network(frame, Link { at: frame.any_offset(link.at), ..link }, vxlan)?;
-        seen.tunnels = tunnels;
-        if seen.vlan == 0 {
-            seen.vlan = inside.vlan;
+        let [around, inner] = self.tunnels;
+        if inner.kind != 0 || self.tunnel_at == 0 {
+            return None;
         }
+        let vlans = [self.vlan, self.inner_vlan];
+        Some(Descent { at: self.tunnel_at as u32, is_vxlan, vlans, around })
     }
-    Ok(())
+}
+
+impl Descent {
+    /// GRE with something in it that is not known.
+    #[inline(always)]
+    fn unknown(&self) -> Glance {
+        let mut seen = Glance::between([0; 4], [0; 4], self.vlans);
+        (seen.tunnels, seen.payload) = ([self.around, RealmKey::NONE], Payload::Gre);
+        seen
+    }
 }
 
 /// What the link header says.

@@ -3,7 +3,7 @@
 use super::Settings;
 use super::glance::Glance;
 
-/// A key of the map of what is rarer than a VLAN: a tunnel, or two VLANs.
+/// A tunnel, or two VLANs: a key of the map of what is rarer than a VLAN.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RealmKey {
@@ -14,6 +14,8 @@ pub struct RealmKey {
 }
 
 impl RealmKey {
+    /// No tunnel.
+    pub const NONE: RealmKey = RealmKey { kind: 0, id: 0 };
     /// The kind of two VLANs.
     pub const VLAN_PAIR: u32 = 4;
 
@@ -57,8 +59,8 @@ pub fn realm<T: RealmTables + ?Sized>(seen: &Glance, settings: &Settings, tables
 fn by_key<T: RealmTables + ?Sized>(seen: &Glance, tables: &T) -> Option<u16> {
     let [outer, inner] = seen.tunnels;
     for tunnel in [inner, outer] {
-        if let Some(tunnel) = tunnel
-            && let Some(realm) = tables.of_key(&RealmKey::of_tunnel(tunnel))
+        if tunnel.kind != 0
+            && let Some(realm) = tables.of_key(&tunnel)
         {
             return Some(realm);
         }
