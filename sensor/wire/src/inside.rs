@@ -25,9 +25,20 @@ pub fn decode_frame_through<'a>(
 ) -> Result<Frame<'a>, FrameError> {
     let decoded = decode_envelope(link, bytes);
     match &decoded {
-        Ok(frame) if frame.may_be_tunnel(vxlan) => frame.see_through(vxlan),
+        Ok(frame) if frame.may_be_tunnel(vxlan) => through_tunnels(link, bytes, vxlan),
         _ => decoded,
     }
+}
+
+/// Decodes once more, so that a frame without a tunnel need not lie in memory to be handed over.
+#[cold]
+#[inline(never)]
+fn through_tunnels<'a>(
+    link: LinkType,
+    bytes: &'a [u8],
+    vxlan: &VxlanPorts,
+) -> Result<Frame<'a>, FrameError> {
+    decode_envelope(link, bytes)?.see_through(vxlan)
 }
 
 impl<'a> Frame<'a> {
@@ -52,8 +63,6 @@ impl<'a> Frame<'a> {
     ///
     /// # Errors
     /// As [`decode_frame_through`].
-    #[cold]
-    #[inline(never)]
     pub fn see_through(&self, vxlan: &VxlanPorts) -> Result<Frame<'a>, FrameError> {
         let mut frame = *self;
         while let Some((bytes, inside)) = frame.inside(vxlan)? {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use nightjar_capture::FrameSender;
-use nightjar_load::{Expected, FrameSink, Scenario, play};
+use nightjar_load::{Expected, FrameSink, LinkOptions, Scenario, play};
 use nightjar_wire::Nanos;
 use rustix::process::setpriority_process;
 use rustix::thread::{CpuSet, gettid, sched_getcpu, sched_setaffinity};
@@ -30,18 +30,41 @@ pub struct Played {
     pub stalls: Stalls,
 }
 
-/// An interface that frames leave by.
-struct Interface(FrameSender);
+/// An interface that frames leave by, dressed.
+struct Interface {
+    sender: FrameSender,
+    link: LinkOptions,
+}
 
 impl FrameSink for Interface {
     fn send_batch(&mut self, frames: &[&[u8]]) -> io::Result<usize> {
-        self.0.send_batch(frames)
+        if self.link == LinkOptions::default() {
+            return self.sender.send_batch(frames);
+        }
+        let dressed = |frame: &&[u8]| {
+            let mut frame = frame.to_vec();
+            self.link.dress(&mut frame);
+            frame
+        };
+        let dressed: Vec<Vec<u8>> = frames.iter().map(dressed).collect();
+        self.sender.send_batch(&dressed.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 }
 
 impl Traffic {
     /// Plays `scenario` into `interface`; after `span`, if there is one, all calls hang up.
     pub fn start(namespace: &Namespace, interface: &str, scenario: Scenario, span: Option<Nanos>) -> Traffic {
+        Traffic::start_on(namespace, interface, scenario, span, LinkOptions::default())
+    }
+
+    /// As [`Traffic::start`], with tags or tunnels around each frame.
+    pub fn start_on(
+        namespace: &Namespace,
+        interface: &str,
+        scenario: Scenario,
+        span: Option<Nanos>,
+        link: LinkOptions,
+    ) -> Traffic {
         let stop = Arc::new(AtomicBool::new(false));
         let (asked, interface) = (Arc::clone(&stop), interface.to_owned());
         thread::scope(|scope| {
@@ -50,7 +73,7 @@ impl Traffic {
                 namespace.enter();
                 FrameSender::open(&interface).unwrap_or_else(|error| panic!("{error}"))
             });
-            let mut sink = Interface(sender.join().expect("the interface can be sent on"));
+            let mut sink = Interface { sender: sender.join().expect("the interface can be sent on"), link };
             let thread = thread::spawn(move || {
                 keep_pace();
                 let clock = WatchedClock::default();

@@ -231,6 +231,8 @@ fn xdp_name(counter: Counter) -> &'static str {
         Counter::ByEndpoint => "nightjar_xdp_by_endpoint_total",
         Counter::ByRange => "nightjar_xdp_by_range_total",
         Counter::ByShape => "nightjar_xdp_by_shape_total",
+        Counter::ByTunnel => "nightjar_xdp_by_tunnel_total",
+        Counter::Tunnelled => "nightjar_xdp_tunnelled_total",
         Counter::Fragments => "nightjar_xdp_fragments_total",
         Counter::NotIp => "nightjar_xdp_not_ip_total",
         Counter::Damaged => "nightjar_xdp_damaged_total",

@@ -8,6 +8,7 @@ mod live;
 mod metrics;
 mod privileges;
 mod profile;
+mod realms;
 mod refusals;
 mod shutdown;
 mod sipp;
