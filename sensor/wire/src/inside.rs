@@ -33,11 +33,7 @@ pub fn decode_frame_through<'a>(
 /// Decodes once more, so that a frame without a tunnel need not lie in memory to be handed over.
 #[cold]
 #[inline(never)]
-fn through_tunnels<'a>(
-    link: LinkType,
-    bytes: &'a [u8],
-    vxlan: &VxlanPorts,
-) -> Result<Frame<'a>, FrameError> {
+fn through_tunnels<'a>(link: LinkType, bytes: &'a [u8], vxlan: &VxlanPorts) -> Result<Frame<'a>, FrameError> {
     decode_envelope(link, bytes)?.see_through(vxlan)
 }
 
