@@ -13,7 +13,9 @@ use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_REDIRE
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_adjust_meta, bpf_xdp_get_buff_len};
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
-use nightjar_wire::xdp::{Basis, Counter, Fate, Glance, Metadata, Unreadable, Unwanted, decide, descend, glance, realm};
+use nightjar_wire::xdp::{
+    Basis, Counter, Fate, Glance, Metadata, Unreadable, Unwanted, decide, descend, glance, realm,
+};
 
 use frame::{Behind, Linear};
 use maps::{Kernel, count, settings};

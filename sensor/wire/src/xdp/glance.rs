@@ -177,6 +177,7 @@ impl Descent {
 }
 
 /// What the link header says.
+#[derive(Clone, Copy)]
 struct Link {
     ethertype: u16,
     /// Where what it carries begins.
