@@ -2,6 +2,7 @@
 //! media worker turns journalled packets into recordings. Live capture and replay share it; only
 //! the packet source and its overflow policy differ.
 
+mod admission;
 mod analysed;
 mod audio_ledger;
 mod call_in_progress;
@@ -25,6 +26,9 @@ mod rows;
 mod saved;
 mod worker_loop;
 
+pub use admission::{
+    Admission, AdmissionConfig, AdmissionCounts, Fill, LOSING, MediaLine, Pressure, Priority, Shed, Spent,
+};
 pub use analysed::Analysed;
 pub use audio_ledger::{AudioLedger, Discarded, SharedAudioLedger};
 pub use capture_core::{CaptureCore, CoreConfig, CoreOutput, Depth, Kept, Restored, Snapshots};
