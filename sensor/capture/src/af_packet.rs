@@ -13,7 +13,7 @@ use crate::SourceError;
 use crate::clock::CaptureClock;
 use crate::interface::explain;
 use crate::merge::{Merge, Round};
-use crate::source::{PacketSource, RawFrame, Received, SourceStatistics, Stopped, whole_nanos};
+use crate::source::{PacketSource, RawFrame, Received, RingLoad, SourceStatistics, Stopped, whole_nanos};
 use setup::Spread;
 use tap::Tap;
 
@@ -284,6 +284,12 @@ impl PacketSource for AfPacketSource {
         let interfaces_down = self.taps.iter().filter(|tap| !tap.socket.is_up()).count() as u32;
         let out_of_order = self.merge.out_of_order();
         SourceStatistics { in_ring, out_of_order, interfaces_down, ..self.statistics }
+    }
+
+    fn ring_load(&mut self) -> RingLoad {
+        self.count_kernels();
+        let fullest = self.taps.iter().map(|tap| tap.ring.fill()).max().unwrap_or(0);
+        RingLoad { lost: self.statistics.ring_full, fullest }
     }
 
     fn lateness_limit(&self) -> Nanos {

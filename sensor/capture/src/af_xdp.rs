@@ -17,7 +17,7 @@ use crate::SourceError;
 use crate::clock::CaptureClock;
 use crate::interface::{explain, receive_queues};
 use crate::merge::{Merge, Round};
-use crate::source::{PacketSource, RawFrame, Received, SourceStatistics, Stopped, whole_nanos};
+use crate::source::{PacketSource, RawFrame, Received, RingLoad, SourceStatistics, Stopped, whole_nanos};
 use lane::Lane;
 pub use program::{Learned, ProgramConfig, ProgramError, ProgramMode, XdpProgram};
 pub use queue::{CopyMode, QueueSizes, SocketKind};
@@ -304,10 +304,21 @@ impl PacketSource for AfXdpSource {
         }
     }
 
+    fn shed(&mut self, endpoint: Endpoint) {
+        for tap in &mut self.taps {
+            tap.program.learn_or_count(endpoint_key(endpoint), EndpointVerdict::Cut);
+        }
+    }
+
     fn forget(&mut self, endpoint: Endpoint) {
         for tap in &mut self.taps {
             tap.program.forget_or_count(endpoint_key(endpoint));
         }
+    }
+
+    fn ring_load(&mut self) -> RingLoad {
+        let lost = self.statistics.ring_full + lost(&self.lanes);
+        RingLoad { lost, fullest: self.lanes.iter().map(Lane::fill).max().unwrap_or(0) }
     }
 
     /// One for each interface that still exists and whose counters can be read.

@@ -27,4 +27,4 @@ pub use interface::{host_use, interface_index, interface_names};
 pub use live_sender::{LiveReport, LiveSender, LiveStream};
 pub use paced::{Pace, Paced, WallPace};
 pub use sender::FrameSender;
-pub use source::{PacketSource, RawFrame, Received, SourceStatistics, Stopped};
+pub use source::{PacketSource, RawFrame, Received, RingLoad, SourceStatistics, Stopped};

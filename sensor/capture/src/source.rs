@@ -90,6 +90,15 @@ impl SourceStatistics {
     }
 }
 
+/// What a live source's rings lose, and how full they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingLoad {
+    /// Frames lost since the source was opened because a ring, or the memory behind it, was full.
+    pub lost: u64,
+    /// The fullest ring, in thousandths.
+    pub fullest: u16,
+}
+
 /// A span as the capture clock counts.
 pub(crate) fn whole_nanos(span: Duration) -> Nanos {
     Nanos(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX))
@@ -132,8 +141,17 @@ pub trait PacketSource {
     /// give all of it.
     fn learn(&mut self, _endpoint: Endpoint) {}
 
+    /// Only calls that are refused or cut name this endpoint: a source that chooses what it gives shall
+    /// drop what goes there or comes from there, signalling left out.
+    fn shed(&mut self, _endpoint: Endpoint) {}
+
     /// No call names this endpoint any more.
     fn forget(&mut self, _endpoint: Endpoint) {}
+
+    /// How its rings are doing. Some system calls, made some hundred times a second.
+    fn ring_load(&mut self) -> RingLoad {
+        RingLoad::default()
+    }
 
     /// What the XDP program and the kernel have counted per interface, where there is one: levels 2 and
     /// 3 of the ledger.

@@ -12,6 +12,7 @@ use nightjar_wire::{
 };
 use uuid::Uuid;
 
+use crate::admission::{Admission, Shed};
 use crate::checkpoints::Checkpoints;
 use crate::event::CoreEvent;
 use crate::learned::{Learned, LearnedEndpoints};
@@ -22,6 +23,7 @@ use crate::reassembly::{Outcome, Reassembly};
 use crate::recovery::Recovered;
 use crate::saved::Checkpoint;
 
+mod shedding;
 mod signalled;
 
 /// A step of the capture clock that no call explains (a clock set, files of different years): the
@@ -107,6 +109,10 @@ pub struct CaptureCore<O> {
     flows: FlowTable,
     preroll: Preroll,
     learned: LearnedEndpoints,
+    /// Who may be kept; `None` where everything is (replay).
+    admission: Option<Admission>,
+    /// Calls to be cut, while they are.
+    to_cut: Vec<(CallKey, Shed)>,
     /// Calls whose endpoints have changed since their state was written.
     rebound: Vec<CallKey>,
     reassembly: Reassembly,
@@ -141,6 +147,8 @@ impl<O: CoreOutput> CaptureCore<O> {
             directory: Directory::new(config.signal.clone()),
             flows: FlowTable::new(config.limits),
             learned: LearnedEndpoints::default(),
+            admission: None,
+            to_cut: Vec::new(),
             rebound: Vec::new(),
             preroll: Preroll::new(bytes),
             reassembly: Reassembly::default(),
@@ -165,6 +173,7 @@ impl<O: CoreOutput> CaptureCore<O> {
         let mut restored = Restored::default();
         for call in found.open_calls() {
             let state = found.snapshots.get(&call);
+            let shed = found.shed.get(&call).copied();
             // A state that cannot be read is another version's, or was in the journal's lost end.
             if state.is_some_and(|state| self.directory.restore(state).is_ok()) {
                 if let Some(row) = self.directory.row(call) {
@@ -173,8 +182,12 @@ impl<O: CoreOutput> CaptureCore<O> {
                     let changed = self.flows.forget_unknown(call, row.legs.len(), row.dialogs.len());
                     changed.into_iter().for_each(|id| self.announce(id));
                 }
+                self.restore_admission(call, shed);
                 let from = found.last_at(call).min(now);
-                self.output.event(now, CoreEvent::Outage { call, from, to: now });
+                // Of one that was cut nothing more is missing.
+                if shed.is_none() {
+                    self.output.event(now, CoreEvent::Outage { call, from, to: now });
+                }
             } else {
                 restored.abandoned += 1;
                 self.flows.close_call(call);
@@ -195,6 +208,7 @@ impl<O: CoreOutput> CaptureCore<O> {
             if let Some(at) = heard.filter(|at| *at > Nanos::ZERO) {
                 self.directory.handle_media(at, call);
             }
+            self.expect_no_media(call);
         }
         self.drain_directory();
         restored
@@ -329,7 +343,8 @@ impl<O: CoreOutput> CaptureCore<O> {
             self.checkpoints.handle_opened(call, now);
             let streams: Vec<_> = self.flows.streams_of(call).cloned().collect();
             let ids: Vec<u32> = streams.iter().map(|stream| stream.id).collect();
-            let checkpoint = Checkpoint { state, streams, interrupted: self.interrupted.of(&ids) };
+            let (interrupted, shed) = (self.interrupted.of(&ids), self.learned.shed_of(call));
+            let checkpoint = Checkpoint { state, streams, interrupted, shed };
             self.output.event(now, CoreEvent::Checkpoint { call, checkpoint });
         }
         self.set_due();
@@ -412,6 +427,9 @@ impl<O: CoreOutput> CaptureCore<O> {
 
     fn handle_rtp(&mut self, datagram: &Datagram<'_>) {
         let Datagram { at, src, dst, payload, frames, .. } = *datagram;
+        if let Some(shed) = self.learned.shed_between(src, dst) {
+            return self.count_shed(shed, frames);
+        }
         if datagram.truncated && self.config.depth == Depth::Payload {
             return self.ledger.drop(Dropped::Truncated, frames);
         }
@@ -430,6 +448,9 @@ impl<O: CoreOutput> CaptureCore<O> {
         };
         match self.flows.handle_rtp(at, FlowKey::new(src, dst), &rtp, datagram.ip_id) {
             Placement::Bound { stream, call, opened, active, returned } => {
+                if let Some(shed) = self.learned.shed_of(call) {
+                    return self.count_shed(shed, frames);
+                }
                 if opened {
                     self.announce(stream);
                 }
@@ -452,6 +473,9 @@ impl<O: CoreOutput> CaptureCore<O> {
 
     fn handle_rtcp(&mut self, datagram: &Datagram<'_>) {
         let Datagram { at, src, dst, payload, frames, .. } = *datagram;
+        if let Some(shed) = self.learned.shed_between(src, dst) {
+            return self.count_shed(shed, frames);
+        }
         match self.flows.handle_rtcp(at, FlowKey::new(src, dst), payload, datagram.ip_id) {
             RtcpPlacement::Bound(_) if datagram.truncated && self.config.depth == Depth::Payload => {
                 self.ledger.drop(Dropped::Truncated, frames);
@@ -509,6 +533,7 @@ impl<O: CoreOutput> CaptureCore<O> {
         if self.flows.stream(id).is_some_and(|stream| stream.membership.is_none()) {
             let speaker = self.directory.unsignalled_speaker(call, flow);
             self.flows.join_unsignalled(id, call, speaker);
+            self.ask_for_unsignalled(call, flow);
             self.joined(id);
             self.drain_directory();
         }

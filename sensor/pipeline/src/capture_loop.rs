@@ -57,6 +57,7 @@ pub fn capture_loop<S: PacketSource, O: CoreOutput>(
         }
         core.take_learned(|learned| match learned {
             Learned::Wanted(endpoint) => source.learn(endpoint),
+            Learned::Unwanted(endpoint) => source.shed(endpoint),
             Learned::Forgotten(endpoint) => source.forget(endpoint),
         });
         each_batch(source, core);

@@ -390,6 +390,12 @@ impl<T: RecordingTarget> MediaWorker<T> {
                     call.audio.note_return(stream, at, lost);
                 }
             }
+            CoreEvent::Shed { call, at, shed } => {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    // Until its end, whenever that is.
+                    call.audio.note_outage(at, Nanos::MAX, shed.gap_cause());
+                }
+            }
             CoreEvent::Checkpoint { call, checkpoint } => self.handle_checkpoint(call, checkpoint),
             CoreEvent::Snapshot { .. } => {}
         }

@@ -8,6 +8,7 @@ use nightjar_journal::{Record, RecordKind, Recovery};
 use nightjar_wire::{CallKey, Nanos, RtpView};
 use uuid::Uuid;
 
+use crate::admission::Shed;
 use crate::event::CoreEvent;
 use crate::journalled::{EventReader, Told};
 use crate::media_worker::MediaWorker;
@@ -28,6 +29,8 @@ pub struct Recovered {
     pub closed: u64,
     /// What earlier outages have cost the streams.
     pub(crate) interrupted: Interrupted,
+    /// Calls that are not kept, or not any more.
+    pub(crate) shed: BTreeMap<CallKey, Shed>,
     /// The last stamp of each lane.
     lanes: BTreeMap<LaneKey, Nanos>,
     /// The lane that last told of each call that was not closed.
@@ -110,6 +113,7 @@ impl Recovered {
         }
         self.interrupted.resume(checkpoint.interrupted);
         self.snapshots.insert(key, checkpoint.state);
+        self.shed.extend(checkpoint.shed.map(|shed| (key, shed)));
         self.lane_of.insert(key, marks.lane);
         self.saved.insert(key, SavedUntil { id, marks, until });
     }
@@ -229,12 +233,16 @@ impl Recovered {
             CoreEvent::Closed { call, .. } | CoreEvent::Abandoned { call } => {
                 self.snapshots.remove(call);
                 self.lane_of.remove(call);
+                self.shed.remove(call);
                 flows.close_call(*call).iter().for_each(|stream| {
                     self.interrupted.take(stream.id);
                 });
             }
             CoreEvent::Outage { call, .. } => self.interrupted.handle_outage(*call, flows),
             CoreEvent::Returned { call, .. } => flows.handle_resume(*call),
+            CoreEvent::Shed { call, shed, .. } => {
+                self.shed.insert(*call, *shed);
+            }
             // What it says has been read here.
             CoreEvent::Opened { .. } | CoreEvent::Answered { .. } | CoreEvent::Checkpoint { .. } => {}
         }

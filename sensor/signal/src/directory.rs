@@ -129,6 +129,16 @@ impl Directory {
         }
     }
 
+    /// The pipeline looks at a call's media no longer: that none is seen does not end it. Said again when
+    /// the call is answered. Nothing but its media tells the end of a call without signalling.
+    pub fn handle_unseen_media(&mut self, call: CallKey) {
+        let Some(known) = self.calls.get_mut(&call) else { return };
+        if known.answered_by.is_some() && known.protocol != Protocol::None && known.ending.is_none() {
+            known.clocks.media = Some(self.now + self.config.silent_timeout);
+            self.settle(call);
+        }
+    }
+
     /// Media that no binding explains and the rules want; `at` is the flow's first packet. Opens
     /// a call without signalling, or joins the one that the flow belongs to. A call whose
     /// descriptions hide behind NATs takes it by its hosts; the binding is then told.

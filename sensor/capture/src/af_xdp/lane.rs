@@ -83,6 +83,12 @@ impl Lane {
         self.ring.in_ring()
     }
 
+    /// How full the ring is, in thousandths.
+    pub(super) fn fill(&self) -> u16 {
+        let size = self.ring.size();
+        (u64::from(self.waiting().min(size)) * 1_000 / u64::from(size)) as u16
+    }
+
     /// Gives the ring's places back to the kernel; what was read goes to `chunk`.
     pub(super) fn release(&mut self, chunk: impl FnMut(u64)) {
         if !self.read.is_empty() {

@@ -5,4 +5,5 @@ mod batches;
 mod core;
 mod killed;
 mod sensor;
+mod shedding;
 mod stopping;

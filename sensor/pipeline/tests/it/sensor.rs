@@ -16,9 +16,9 @@ use nightjar_journal::{
 use nightjar_load::Frame;
 use nightjar_media::{AudioConfig, EncoderConfig};
 use nightjar_pipeline::{
-    CaptureCore, CoreConfig, Depth, DiskTarget, Finished, Journalled, Keep, LaneKey, MediaWorker, NewFile,
-    Part, RecordingConfig, RecordingTarget, ResumedFile, Rows, Save, Snapshots, Unwatched, WorkerConfig,
-    recover,
+    AdmissionConfig, CaptureCore, CoreConfig, Depth, DiskTarget, Finished, Journalled, Keep, LaneKey,
+    MediaWorker, NewFile, Part, Pressure, RecordingConfig, RecordingTarget, ResumedFile, Rows, Save,
+    Snapshots, Unwatched, WorkerConfig, recover,
 };
 use nightjar_schema::{Call, EndCause};
 use nightjar_store::{CallsFile, Durability, RecordingStore, StoredRecording};
@@ -182,6 +182,8 @@ pub struct Settings {
     pub pause: Duration,
     /// Frames during which the disk has no room for recordings.
     pub full: Range<usize>,
+    /// Frames that the source has lost by a moment of the capture; `None`: every call is kept.
+    pub lost: Option<fn(Nanos) -> u64>,
 }
 
 const BATCH: usize = 64;
@@ -244,6 +246,9 @@ impl Settings {
             ..config(Depth::Payload)
         };
         let mut core = CaptureCore::new(config, Journalled::new(vec![writer], Unwatched, false));
+        if self.lost.is_some() {
+            core = core.with_admission(AdmissionConfig::default());
+        }
         let restored = core.restore(flows, found, frames[0].at);
         assert_eq!(restored.abandoned, 0);
 
@@ -270,6 +275,10 @@ impl Settings {
         for frames in frames.chunks(BATCH) {
             feed(&mut core, frames, BATCH);
             taken += frames.len();
+            if let Some(lost) = self.lost {
+                let lost_frames = lost(core.clock());
+                core.handle_pressure(&Pressure { lost_frames, ..Pressure::default() });
+            }
             std::thread::sleep(self.pause);
             kill.full.set(self.full.contains(&taken));
             if kill.taken.get().is_some_and(|at| at <= taken) {
