@@ -23,6 +23,7 @@ mod recovery;
 mod row;
 mod rows;
 mod saved;
+mod steady_clock;
 mod worker_loop;
 
 pub use analysed::Analysed;

@@ -153,6 +153,12 @@ impl Recovered {
         lane.max(saved).unwrap_or(Nanos::MAX)
     }
 
+    /// The last moment that the journal knows.
+    pub(crate) fn latest(&self) -> Nanos {
+        let saved = self.saved.values().map(|saved| saved.until);
+        self.lanes.values().copied().chain(saved).max().unwrap_or(Nanos::ZERO)
+    }
+
     /// The least number that the next run may have: places that were saved are in earlier ones.
     pub fn next_run(&self) -> u32 {
         self.saved.values().map(|saved| saved.marks.lane.run + 1).max().unwrap_or(0)
