@@ -18,7 +18,7 @@ use crate::outage::InterruptedStreams;
 use crate::recording::SavedRecorder;
 
 /// The first byte of what is saved: its format.
-const IN_PROGRESS: u8 = 1;
+const IN_PROGRESS: u8 = 3;
 /// A call that is over, whose recording the disk has refused.
 const ENDED: u8 = 2;
 
