@@ -47,6 +47,9 @@ pub struct AfXdpConfig {
     pub queues: Vec<u32>,
     /// Rings and memory of each queue.
     pub sizes: QueueSizes,
+    /// Ask the interface for all frames, not only its own: a card keeps the others back before the program
+    /// sees them.
+    pub promiscuous: bool,
     /// What the program is told.
     pub program: ProgramConfig,
     /// Where the program is to run; the best that works when `None`.
@@ -58,12 +61,13 @@ pub struct AfXdpConfig {
 }
 
 impl AfXdpConfig {
-    /// All queues, the best mode that works, 1 ms of hold-back.
+    /// All queues, promiscuous, the best mode that works, 1 ms of hold-back.
     pub fn new(interfaces: &[impl AsRef<str>]) -> AfXdpConfig {
         AfXdpConfig {
             interfaces: interfaces.iter().map(|name| name.as_ref().to_owned()).collect(),
             queues: Vec::new(),
             sizes: QueueSizes::default(),
+            promiscuous: true,
             program: ProgramConfig::default(),
             mode: None,
             zero_copy: true,

@@ -46,6 +46,7 @@ impl LiveSource {
 
 fn open_xdp(config: &Config, interfaces: &[String], clock: CaptureClock) -> Result<LiveSource, SourceError> {
     let mut capture = AfXdpConfig::new(interfaces);
+    capture.promiscuous = config.promiscuous;
     capture.program.signalling_ports.clone_from(&config.signalling_ports);
     let source = AfXdpSource::open(&capture, clock)?;
     for modes in source.modes() {

@@ -2,6 +2,7 @@
 //! accounted for.
 
 use std::net::SocketAddrV4;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use etherparse::{Ipv4Header, PacketBuilder, SlicedPacket};
@@ -365,4 +366,24 @@ fn an_interface_that_has_a_program_already_says_so() {
         let message = AfXdpSource::open(&config, CaptureClock::start()).unwrap_err().to_string();
         assert!(message.contains("near") && message.contains("busy"), "{message}");
     });
+}
+
+#[test]
+fn the_interface_is_promiscuous_while_it_is_captured_if_that_is_wanted() {
+    within("the_interface_is_promiscuous_while_it_is_captured_if_that_is_wanted", || {
+        for (promiscuous, count) in [(true, 1), (false, 0)] {
+            let source = open(&AfXdpConfig { promiscuous, ..dropping() });
+            assert_eq!(promiscuity("near"), count);
+            drop(source);
+            assert_eq!(promiscuity("near"), 0);
+        }
+    });
+}
+
+/// How many want all frames of an interface, by `ip -d link`.
+fn promiscuity(interface: &str) -> u32 {
+    let output = Command::new("ip").args(["-d", "link", "show", interface]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut words = text.split_ascii_whitespace().skip_while(|word| *word != "promiscuity");
+    words.nth(1).and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{text}"))
 }
