@@ -16,8 +16,9 @@ use rustix::thread::{NanosleepRelativeResult, Timespec, nanosleep};
 use crate::SourceError;
 use crate::clock::CaptureClock;
 use crate::interface::{explain, receive_queues};
+use crate::loss_watch::LossWatch;
 use crate::merge::{Merge, Round};
-use crate::source::{PacketSource, RawFrame, Received, SourceStatistics, Stopped, whole_nanos};
+use crate::source::{PacketSource, RawFrame, Received, RingLoss, SourceStatistics, Stopped, whole_nanos};
 use lane::Lane;
 pub use program::{Learned, ProgramConfig, ProgramError, ProgramMode, XdpProgram};
 pub use queue::{CopyMode, QueueSizes, SocketKind};
@@ -103,6 +104,7 @@ pub struct AfXdpSource {
     clock: CaptureClock,
     hold: Nanos,
     statistics: SourceStatistics,
+    losses: LossWatch,
     /// When the programs were taken off.
     stopped_at: Option<Nanos>,
 }
@@ -131,6 +133,7 @@ impl AfXdpSource {
             clock,
             hold,
             statistics: SourceStatistics::default(),
+            losses: LossWatch::new(clock.now()),
             stopped_at: None,
         })
     }
@@ -300,6 +303,14 @@ impl PacketSource for AfXdpSource {
 
     fn lateness_limit(&self) -> Nanos {
         whole_nanos(LATE)
+    }
+
+    fn take_ring_loss(&mut self) -> Option<RingLoss> {
+        let now = self.clock.now();
+        if self.stopped_at.is_none() && !self.losses.is_due(now) {
+            return None;
+        }
+        self.losses.look(now, self.statistics.ring_full + lost(&self.lanes))
     }
 
     fn learn(&mut self, endpoint: Endpoint) {

@@ -349,6 +349,7 @@ impl AudioStream {
             leg: self.spec.leg,
             counts: self.counts,
             heard_samples: self.heard_samples,
+            lost_in_ring: 0,
         }
     }
 }

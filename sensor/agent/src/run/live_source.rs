@@ -2,7 +2,7 @@
 
 use nightjar_capture::{
     AfPacketConfig, AfPacketSource, AfXdpConfig, AfXdpSource, CaptureClock, CopyMode, PacketSource,
-    ProgramMode, RawFrame, Received, SourceError, SourceStatistics, Stopped, XdpCounts, host_use,
+    ProgramMode, RawFrame, Received, RingLoss, SourceError, SourceStatistics, Stopped, XdpCounts, host_use,
 };
 use nightjar_wire::{Endpoint, Nanos};
 
@@ -119,6 +119,13 @@ impl PacketSource for LiveSource {
     fn forget(&mut self, endpoint: Endpoint) {
         if let LiveSource::Xdp(source) = self {
             source.forget(endpoint);
+        }
+    }
+
+    fn take_ring_loss(&mut self) -> Option<RingLoss> {
+        match self {
+            LiveSource::Xdp(source) => source.take_ring_loss(),
+            LiveSource::Packet(source) => source.take_ring_loss(),
         }
     }
 

@@ -300,7 +300,9 @@ fn what_a_full_ring_loses_is_counted_and_signalling_is_not_lost() {
         config.sizes.media = 64;
         config.sizes.signalling = 256;
         config.sizes.spare = 64;
-        let mut source = open(&config);
+        let clock = CaptureClock::start();
+        let began = clock.now();
+        let mut source = AfXdpSource::open(&config, clock).unwrap();
         let sender = FrameSender::open("far").unwrap();
         for number in 0..1_000 {
             sender.send(&rtp(number, (4_000, 5_000))).unwrap();
@@ -308,6 +310,7 @@ fn what_a_full_ring_loses_is_counted_and_signalling_is_not_lost() {
                 sender.send(&sip(number)).unwrap();
             }
         }
+        let sent = clock.now();
         let received = drain(&mut source);
         let counts = exact(&source);
         assert_eq!(counts.sockets[0].received, 200, "all of the signalling");
@@ -316,6 +319,10 @@ fn what_a_full_ring_loses_is_counted_and_signalling_is_not_lost() {
         assert_eq!(received.len(), 264);
         let statistics = source.statistics();
         assert_eq!((statistics.ring_full, statistics.in_ring), (1_000 - 64, 0));
+        let loss = source.take_ring_loss().expect("a look is due");
+        assert_eq!(loss.frames, 1_000 - 64);
+        assert!(began <= loss.from && loss.from <= received[0].at && sent <= loss.to, "{loss:?}");
+        assert_eq!(source.take_ring_loss(), None);
     });
 }
 

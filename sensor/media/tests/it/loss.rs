@@ -1,6 +1,6 @@
 //! What the network does to a stream, and what is heard of it.
 
-use nightjar_media::{AudioConfig, AudioSummary, ChannelLayout, Fate, Mark, StreamSpec};
+use nightjar_media::{AudioConfig, AudioSummary, CallAudio, ChannelLayout, Decision, Fate, Mark, StreamSpec};
 use nightjar_schema::{GapCause, StreamUse};
 use nightjar_wire::Nanos;
 
@@ -66,6 +66,27 @@ fn lost_packets_are_silence_of_their_length_and_a_gap() {
     let gaps: Vec<_> =
         summary.gaps.iter().map(|gap| (gap.at_ms, gap.duration_ms, gap.leg, gap.cause)).collect();
     assert_eq!(gaps, [(2000, 100, Some(0), GapCause::Wire), (6100, 20, Some(0), GapCause::Wire)]);
+}
+
+#[test]
+fn what_is_missing_while_a_ring_was_full_is_the_sensors_loss_and_nothing_else_is() {
+    let mut packets = ten_seconds();
+    packets.drain(300..305);
+    packets.drain(100..103);
+    let mut call = CallAudio::new(&AudioConfig::default(), Decision::Everything);
+    call.open_stream(spec(0, 0));
+    let mut tape = Tape::default();
+    for packet in &packets {
+        call.handle_packet(0, packet.arrival, &packet.bytes);
+        call.advance(packet.arrival, &mut tape);
+    }
+    // Two looks at the ring in a row, while packets 300 to 304 came.
+    call.note_ring_loss(at(6.01), at(6.04));
+    call.note_ring_loss(at(6.04), at(6.1));
+    let summary = call.finish(at(10.0), &mut tape);
+    let gaps: Vec<_> = summary.gaps.iter().map(|gap| (gap.at_ms, gap.duration_ms, gap.cause)).collect();
+    assert_eq!(gaps, [(2000, 60, GapCause::Wire), (6000, 100, GapCause::Ring)]);
+    assert_eq!(summary.streams[0].lost_in_ring, 5);
 }
 
 #[test]
