@@ -353,6 +353,7 @@ impl AudioStream {
             leg: self.spec.leg,
             counts: self.counts,
             heard_samples: self.heard_samples,
+            lost_in_ring: 0,
         }
     }
 }

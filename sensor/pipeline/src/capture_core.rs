@@ -2,7 +2,7 @@
 //! line, so that a binding holds from the very next frame on, and everything that decides runs on
 //! the capture clock: the same frames give the same calls at any speed.
 
-use nightjar_capture::RawFrame;
+use nightjar_capture::{RawFrame, RingLoss};
 use nightjar_flow::{FlowTable, Limits, Placement, RtcpPlacement};
 use nightjar_schema::{Call, EndCause};
 use nightjar_signal::{Directory, SignalConfig};
@@ -92,6 +92,8 @@ pub trait CoreOutput {
     /// stamps alone, and comes before what they let happen: neither the size of the batches nor the
     /// speed of a replay reaches what a worker sees.
     fn watermark(&mut self, clock: Nanos, watermark: Nanos);
+    /// Frames of any call may have been lost in a ring that was full.
+    fn ring_lost(&mut self, clock: Nanos, from: Nanos, to: Nanos);
     /// A batch is done: everything so far may be read.
     fn publish(&mut self, clock: Nanos);
 }
@@ -263,6 +265,11 @@ impl<O: CoreOutput> CaptureCore<O> {
     pub fn handle_unknown_link(&mut self, frames: u64) {
         self.ledger.received += frames;
         self.ledger.drop(Dropped::UnknownLink, frames);
+    }
+
+    /// The source's ring lost frames: what is missing of a stream at that time is ours, not the wire's.
+    pub fn handle_ring_loss(&mut self, loss: &RingLoss) {
+        self.output.ring_lost(self.clock, loss.from, loss.to);
     }
 
     /// Nothing has come up to `now` by the source's clock: does what has become due.

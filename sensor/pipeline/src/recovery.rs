@@ -81,6 +81,7 @@ pub fn recover<T: RecordingTarget>(
             }
             match events.handle_record(record.bytes) {
                 Told::Watermark(watermark) => worker.handle_watermark(watermark),
+                Told::RingLost(lost) => worker.handle_ring_lost(lost),
                 Told::Event(event) if found.is_wanted(&event, &is_done) => {
                     let saved = found.saved.get(&event.call()).map(|saved| saved.marks);
                     if !saved.is_some_and(|marks| marks.has_told(lane.run, place)) {

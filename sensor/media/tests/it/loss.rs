@@ -69,6 +69,27 @@ fn lost_packets_are_silence_of_their_length_and_a_gap() {
 }
 
 #[test]
+fn what_is_missing_while_a_ring_was_full_is_the_sensors_loss_and_nothing_else_is() {
+    let mut packets = ten_seconds();
+    packets.drain(300..305);
+    packets.drain(100..103);
+    let mut call = CallAudio::new(&AudioConfig::default(), Decision::Everything);
+    call.open_stream(spec(0, 0));
+    let mut tape = Tape::default();
+    for packet in &packets {
+        call.handle_packet(0, packet.arrival, &packet.bytes);
+        call.advance(packet.arrival, &mut tape);
+    }
+    // Two looks at the ring in a row, while packets 300 to 304 came.
+    call.note_ring_loss(at(6.01), at(6.04));
+    call.note_ring_loss(at(6.04), at(6.1));
+    let summary = call.finish(at(10.0), &mut tape);
+    let gaps: Vec<_> = summary.gaps.iter().map(|gap| (gap.at_ms, gap.duration_ms, gap.cause)).collect();
+    assert_eq!(gaps, [(2000, 60, GapCause::Wire), (6000, 100, GapCause::Ring)]);
+    assert_eq!(summary.streams[0].lost_in_ring, 5);
+}
+
+#[test]
 fn digits_that_are_numbered_by_themselves_silence_nobody() {
     for first in [700, 2_500, 20_000] {
         let mut packets = ten_seconds();

@@ -183,6 +183,8 @@ mod tests {
 
         fn changed(&mut self, _: Nanos, _: &mut dyn FnMut() -> Option<Call>) {}
 
+        fn ring_lost(&mut self, _: Nanos, _: Nanos, _: Nanos) {}
+
         fn watermark(&mut self, _: Nanos, _: Nanos) {}
 
         fn publish(&mut self, _: Nanos) {}

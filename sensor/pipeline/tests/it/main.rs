@@ -4,5 +4,6 @@ mod allocations;
 mod batches;
 mod core;
 mod killed;
+mod ring_losses;
 mod sensor;
 mod stopping;

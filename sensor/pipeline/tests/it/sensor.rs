@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use nightjar_capture::RingLoss;
 use nightjar_flow::FlowTable;
 use nightjar_journal::{
     BlockPool, JournalConfig, LaneConfig, Next, Overflow, SegmentWriter, SpoolDirectory, SpooledCall, lane,
@@ -182,6 +183,8 @@ pub struct Settings {
     pub pause: Duration,
     /// Frames during which the disk has no room for recordings.
     pub full: Range<usize>,
+    /// A ring was full; the source says so with the batch behind it.
+    pub lost: Option<RingLoss>,
 }
 
 const BATCH: usize = 64;
@@ -247,6 +250,7 @@ impl Settings {
         let restored = core.restore(flows, found, frames[0].at);
         assert_eq!(restored.abandoned, 0);
 
+        let mut lost = self.lost;
         let (mut taken, most_pinned) = (0_usize, Cell::new(0));
         let mut read = |worker: &mut MediaWorker<Killing>, rows: &mut File| {
             while let Next::Record(block, record) = reader.next() {
@@ -269,6 +273,11 @@ impl Settings {
         };
         for frames in frames.chunks(BATCH) {
             feed(&mut core, frames, BATCH);
+            let behind = |loss: &mut RingLoss| frames.last().is_some_and(|frame| frame.at >= loss.to);
+            if let Some(loss) = lost.take_if(behind) {
+                core.handle_ring_loss(&loss);
+                core.end_batch(Nanos::ZERO);
+            }
             taken += frames.len();
             std::thread::sleep(self.pause);
             kill.full.set(self.full.contains(&taken));
