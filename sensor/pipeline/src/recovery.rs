@@ -232,7 +232,7 @@ impl Recovered {
             CoreEvent::Snapshot { call, state } => {
                 self.snapshots.insert(*call, state.clone());
             }
-            CoreEvent::Ended { call, at } => flows.end_call(*call, *at),
+            CoreEvent::Ended { call, .. } => flows.end_call(*call),
             CoreEvent::Closed { call, .. } | CoreEvent::Abandoned { call } => {
                 self.snapshots.remove(call);
                 self.lane_of.remove(call);
