@@ -1,8 +1,6 @@
 //! Live frames through a veth: the generator on one core, a capture core on the other. Says what was sent,
 //! what was received and lost, and what each frame cost the capture core. `benchmarks/past-the-kernel` runs it.
 
-mod calls;
-
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,15 +9,12 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use core_affinity::CoreId;
+use nightjar_bench_veth::{calls, core_config, cpu_seconds};
 use nightjar_capture::{
     AfPacketConfig, AfPacketSource, AfXdpConfig, AfXdpSource, CaptureClock, LiveReport, LiveSender,
     PacketSource, Received, SourceStatistics, Stopped,
 };
-use nightjar_flow::Limits;
-use nightjar_pipeline::{AfterError, Analysed, CaptureCore, CoreConfig, Depth, Snapshots, capture_loop};
-use nightjar_signal::SignalConfig;
-use nightjar_wire::{Nanos, Realm};
-use rustix::time::{ClockId, clock_gettime};
+use nightjar_pipeline::{AfterError, Analysed, CaptureCore, capture_loop};
 
 /// What is done with each frame.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -145,23 +140,6 @@ fn count_bytes(source: &mut impl PacketSource, stop: &AtomicBool) {
         }
     }
     std::hint::black_box(sum);
-}
-
-fn core_config() -> CoreConfig {
-    CoreConfig {
-        depth: Depth::Headers,
-        snapshots: Snapshots::Never,
-        checkpoint_every: Nanos::MAX,
-        signal: SignalConfig::default(),
-        limits: Limits::default(),
-        realm: Realm(0),
-    }
-}
-
-/// CPU time of this thread.
-fn cpu_seconds() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 fn report(arguments: &Arguments, sent: LiveReport, captured: &Captured) {

@@ -79,6 +79,16 @@ pub enum Input {
     Files(Vec<PathBuf>),
 }
 
+impl Input {
+    /// The interfaces; none of files.
+    pub fn interfaces(&self) -> &[String] {
+        match self {
+            Input::Interfaces(interfaces) => interfaces,
+            Input::Files(_) => &[],
+        }
+    }
+}
+
 /// How control is reached.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Control {

@@ -32,6 +32,7 @@ use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
 use crate::args::Run;
+use crate::cards::Cards;
 use crate::config::{Config, Input};
 use crate::cpu;
 use crate::metrics::{self, Measured, Publisher};
@@ -115,6 +116,7 @@ fn capture_with<S: PacketSource>(
     stop: &AtomicBool,
 ) -> Result<(), String> {
     let (started, started_at) = (Instant::now(), metrics::Sources::now());
+    let cards = Arc::new(Cards::watch(config.input.interfaces()));
     let text = |error: nightjar_store::StoreError| error.to_string();
     let (outbox, uploader) = start_delivery(config)?;
     let desk = SharedDesk::open(&config.data_dir, outbox)?;
@@ -151,6 +153,7 @@ fn capture_with<S: PacketSource>(
 
     let calls = desk.clone();
     let sources = metrics::Sources {
+        cards: Arc::clone(&cards),
         audio: workers.ledgers(),
         journal: journal.journal().clone(),
         pool: pool.clone(),
@@ -185,6 +188,7 @@ fn capture_with<S: PacketSource>(
         capture_seconds: core.capture_span().as_secs_f64(),
         recovered_packets: recovered,
         source: Some(SourceSummary::new(&source.statistics())),
+        cards: cards.counts(),
         xdp: source.xdp_counts().iter().map(XdpSummary::new).collect(),
         errors: errors.iter().map(ToString::to_string).collect(),
         ..Summary::default()

@@ -13,6 +13,7 @@ use nightjar_schema::{Call, CallState};
 use nightjar_store::UploadStatus;
 use serde::Serialize;
 
+pub use crate::cards::CardCounts;
 use crate::cpu;
 use crate::workers::WorkersReport;
 pub use xdp::{SocketSummary, XdpSummary};
@@ -151,6 +152,9 @@ pub struct Summary {
     /// What a live source has counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceSummary>,
+    /// What the captured interfaces' cards have lost.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cards: Vec<CardCounts>,
     /// What AF_XDP's program and sockets have counted, per interface.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub xdp: Vec<XdpSummary>,
@@ -244,6 +248,10 @@ impl Summary {
                 "source    gave        {:>10}   {} out of order, the kernel's ring dropped {}",
                 source.received, source.out_of_order, source.ring_full
             );
+        }
+        for card in &self.cards {
+            let _ =
+                writeln!(text, "card      missed      {:>10}   {}", card.missed_frames(), card.sentence());
         }
         if let Some(delivery) = &self.delivery {
             let DeliverySummary { events, recordings, pending, rejected } = delivery;

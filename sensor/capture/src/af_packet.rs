@@ -12,8 +12,11 @@ use nightjar_wire::Nanos;
 use crate::SourceError;
 use crate::clock::CaptureClock;
 use crate::interface::explain;
+use crate::loss_watch::LossWatch;
 use crate::merge::{Merge, Round};
-use crate::source::{PacketSource, RawFrame, Received, RingLoad, SourceStatistics, Stopped, whole_nanos};
+use crate::source::{
+    PacketSource, RawFrame, Received, RingLoad, RingLoss, SourceStatistics, Stopped, whole_nanos,
+};
 use setup::Spread;
 use tap::Tap;
 
@@ -93,6 +96,7 @@ pub struct AfPacketSource {
     interfaces: Vec<String>,
     clock: CaptureClock,
     statistics: SourceStatistics,
+    losses: LossWatch,
     /// Frames that the kernel has stored in the rings.
     stored: u64,
     /// When the taps were told to let nothing more in.
@@ -177,6 +181,7 @@ impl AfPacketSource {
             interfaces,
             clock,
             statistics: SourceStatistics::default(),
+            losses: LossWatch::new(clock.now()),
             stored: 0,
             stopped_at: None,
         }
@@ -290,6 +295,15 @@ impl PacketSource for AfPacketSource {
         self.count_kernels();
         let fullest = self.taps.iter().map(|tap| tap.ring.fill()).max().unwrap_or(0);
         RingLoad { lost: self.statistics.ring_full, fullest }
+    }
+
+    fn take_ring_loss(&mut self) -> Option<RingLoss> {
+        let now = self.clock.now();
+        if self.stopped_at.is_none() && !self.losses.is_due(now) {
+            return None;
+        }
+        self.count_kernels();
+        self.losses.look(now, self.statistics.ring_full)
     }
 
     fn lateness_limit(&self) -> Nanos {

@@ -16,8 +16,11 @@ use rustix::thread::{NanosleepRelativeResult, Timespec, nanosleep};
 use crate::SourceError;
 use crate::clock::CaptureClock;
 use crate::interface::{explain, receive_queues};
+use crate::loss_watch::LossWatch;
 use crate::merge::{Merge, Round};
-use crate::source::{PacketSource, RawFrame, Received, RingLoad, SourceStatistics, Stopped, whole_nanos};
+use crate::source::{
+    PacketSource, RawFrame, Received, RingLoad, RingLoss, SourceStatistics, Stopped, whole_nanos,
+};
 use lane::Lane;
 pub use program::{Learned, ProgramConfig, ProgramError, ProgramMode, XdpProgram};
 pub use queue::{CopyMode, QueueSizes, SocketKind};
@@ -47,6 +50,9 @@ pub struct AfXdpConfig {
     pub queues: Vec<u32>,
     /// Rings and memory of each queue.
     pub sizes: QueueSizes,
+    /// Ask the interface for all frames, not only its own: a card keeps the others back before the program
+    /// sees them.
+    pub promiscuous: bool,
     /// What the program is told.
     pub program: ProgramConfig,
     /// Where the program is to run; the best that works when `None`.
@@ -58,12 +64,13 @@ pub struct AfXdpConfig {
 }
 
 impl AfXdpConfig {
-    /// All queues, the best mode that works, 1 ms of hold-back.
+    /// All queues, promiscuous, the best mode that works, 1 ms of hold-back.
     pub fn new(interfaces: &[impl AsRef<str>]) -> AfXdpConfig {
         AfXdpConfig {
             interfaces: interfaces.iter().map(|name| name.as_ref().to_owned()).collect(),
             queues: Vec::new(),
             sizes: QueueSizes::default(),
+            promiscuous: true,
             program: ProgramConfig::default(),
             mode: None,
             zero_copy: true,
@@ -99,6 +106,7 @@ pub struct AfXdpSource {
     clock: CaptureClock,
     hold: Nanos,
     statistics: SourceStatistics,
+    losses: LossWatch,
     /// When the programs were taken off.
     stopped_at: Option<Nanos>,
 }
@@ -127,6 +135,7 @@ impl AfXdpSource {
             clock,
             hold,
             statistics: SourceStatistics::default(),
+            losses: LossWatch::new(clock.now()),
             stopped_at: None,
         })
     }
@@ -296,6 +305,14 @@ impl PacketSource for AfXdpSource {
 
     fn lateness_limit(&self) -> Nanos {
         whole_nanos(LATE)
+    }
+
+    fn take_ring_loss(&mut self) -> Option<RingLoss> {
+        let now = self.clock.now();
+        if self.stopped_at.is_none() && !self.losses.is_due(now) {
+            return None;
+        }
+        self.losses.look(now, self.statistics.ring_full + lost(&self.lanes))
     }
 
     fn learn(&mut self, endpoint: Endpoint) {

@@ -43,6 +43,17 @@ pub enum Stopped {
     Draining,
 }
 
+/// A time in which a live source lost frames, because one of its rings was full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingLoss {
+    /// The last moment at which none of them was lost yet, on the capture clock.
+    pub from: Nanos,
+    /// When all of them were lost.
+    pub to: Nanos,
+    /// How many.
+    pub frames: u64,
+}
+
 /// What a source has done since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SourceStatistics {
@@ -151,6 +162,12 @@ pub trait PacketSource {
     /// How its rings are doing. Some system calls, made some hundred times a second.
     fn ring_load(&mut self) -> RingLoad {
         RingLoad::default()
+    }
+
+    /// The latest time in which a ring lost frames, told once. To be asked after each batch; a source looks
+    /// as often as it needs to tell such a time to 20 ms.
+    fn take_ring_loss(&mut self) -> Option<RingLoss> {
+        None
     }
 
     /// What the XDP program and the kernel have counted per interface, where there is one: levels 2 and

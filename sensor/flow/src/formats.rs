@@ -2,6 +2,7 @@
 
 use nightjar_wire::{Basis, Format, Nanos, PayloadType};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 /// Most payload types that are told apart on one stream; further ones count as the last.
 const MAX_FORMATS: usize = 16;
@@ -22,7 +23,8 @@ pub struct FormatUse {
 /// The payload types in order of first use.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct FormatUses {
-    uses: Vec<FormatUse>,
+    /// Most streams have one, which then lies with the stream.
+    uses: SmallVec<[FormatUse; 1]>,
     /// Index of the last packet's.
     current: usize,
 }

@@ -8,10 +8,12 @@ mod figures;
 mod formats;
 mod recent_datagrams;
 mod stream;
+mod streams;
 mod table;
 
 pub use bindings::{BindingTable, Resolved};
 pub use figures::{Figures, Sequence};
 pub use formats::FormatUse;
 pub use stream::{Membership, Stream, StreamFacts, StreamKey};
+pub use streams::Sought;
 pub use table::{FlowTable, Limits, Placement, Rebound, RtcpPlacement};

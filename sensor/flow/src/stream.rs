@@ -1,5 +1,8 @@
 //! One stream: an SSRC on a flow, whose call it belongs to, and its figures.
 
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+
 use nightjar_wire::{CallKey, FlowKey, Format, MediaKind, Nanos, PayloadType};
 use serde::{Deserialize, Serialize};
 
@@ -7,12 +10,29 @@ use crate::figures::Figures;
 use crate::formats::{FormatUse, FormatUses, guessed_format};
 
 /// What identifies a stream on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamKey {
     /// The flow.
     pub flow: FlowKey,
     /// RTP's synchronisation source.
     pub ssrc: u32,
+}
+
+impl Hash for StreamKey {
+    /// As few words as hold it: it is hashed with each packet.
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let FlowKey { realm, src, dst, src_port, dst_port } = self.flow;
+        let ports = u64::from(src_port) << 16 | u64::from(dst_port);
+        state.write_u64(ports << 32 | u64::from(self.ssrc));
+        match (src, dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                state.write_u64(u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits()));
+                state.write_u16(realm.0);
+            }
+            _ => (src, dst, realm).hash(state),
+        }
+    }
 }
 
 /// Whose a stream is.
@@ -43,56 +63,67 @@ pub struct StreamFacts {
     pub continues: Option<u32>,
 }
 
-/// A stream and all that is known about it.
+/// A stream and all that is known about it. What each packet needs comes first, in four lines of the cache.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[repr(C, align(64))]
 pub struct Stream {
-    /// Unique during a sensor's run; journal records carry it.
-    pub id: u32,
     /// Where it was seen.
     pub key: StreamKey,
+    /// Unique during a sensor's run; journal records carry it.
+    pub id: u32,
     /// Whose it is; `None` while no binding explains it.
     pub membership: Option<Membership>,
+    /// Its figures.
+    pub figures: Figures,
+    pub(crate) uses: FormatUses,
+    /// When the pipeline was last told that media flows.
+    pub(crate) reported_at: Nanos,
+    /// RTP clock rate for jitter, in Hz.
+    pub(crate) clock_rate: u32,
+    /// A packet in sequence right behind another: what RTP does and other traffic does not.
+    pub(crate) in_sequence: u32,
+    /// Its call is over.
+    pub(crate) call_ended: bool,
+    /// Its sender was sent elsewhere, or told to pause, and may be back with the next packet.
+    pub(crate) away: bool,
+    /// Its key leads to another stream, or to none.
+    #[serde(skip)]
+    pub(crate) superseded: bool,
     /// What it carries.
     pub kind: MediaKind,
     /// The formats that signalling names for its receiver.
     pub formats: Vec<Format>,
-    /// Its figures.
-    pub figures: Figures,
     /// The stream that it repeats: a relay's other side.
     pub copy_of: Option<u32>,
     /// The stream that it continues after an SSRC change.
     pub continues: Option<u32>,
-    /// RTP clock rate for jitter, in Hz.
-    pub(crate) clock_rate: u32,
-    pub(crate) uses: FormatUses,
-    /// When the pipeline was last told that media flows.
-    pub(crate) reported_at: Nanos,
-    /// Its sender was sent elsewhere, or told to pause, and may be back with the next packet.
-    pub(crate) away: bool,
-    /// Its call is over since then.
-    pub(crate) call_ended: Option<Nanos>,
-    /// A packet in sequence right behind another: what RTP does and other traffic does not.
-    pub(crate) in_sequence: u32,
 }
 
 impl Stream {
     pub(crate) fn new(id: u32, key: StreamKey, at: Nanos) -> Stream {
         Stream {
-            id,
             key,
+            id,
             membership: None,
-            kind: MediaKind::Audio,
-            formats: Vec::new(),
             figures: Figures::new(at),
-            copy_of: None,
-            continues: None,
-            clock_rate: 8_000,
             uses: FormatUses::default(),
             reported_at: Nanos::ZERO,
-            away: false,
-            call_ended: None,
+            clock_rate: 8_000,
             in_sequence: 0,
+            call_ended: false,
+            away: false,
+            superseded: false,
+            kind: MediaKind::Audio,
+            formats: Vec::new(),
+            copy_of: None,
+            continues: None,
         }
+    }
+
+    /// Reads from each line that the next packet needs.
+    #[inline]
+    pub(crate) fn read_ahead(&self) -> u64 {
+        u64::from(self.key.ssrc) ^ self.figures.read_ahead() ^ self.reported_at.0
     }
 
     /// The payload types that it carried, in order of first use.
@@ -127,5 +158,22 @@ impl Stream {
         if let Some(format) = self.main_use().and_then(|used| self.format(used.payload_type)) {
             self.clock_rate = format.clock_rate.max(1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::{offset_of, size_of};
+
+    use super::*;
+
+    #[test]
+    fn what_a_packet_needs_lies_in_four_lines() {
+        let line = |at: usize| at / 64;
+        assert_eq!(line(offset_of!(Stream, membership) + size_of::<Option<Membership>>() - 1), 0);
+        assert_eq!(line(offset_of!(Stream, figures)), 1);
+        let first = offset_of!(Stream, uses);
+        assert_eq!((first % 64, line(first)), (0, line(offset_of!(Stream, superseded))));
+        assert!(size_of::<Stream>() <= 7 * 64, "{}", size_of::<Stream>());
     }
 }

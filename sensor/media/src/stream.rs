@@ -210,7 +210,11 @@ impl AudioStream {
             PayloadKind::Unknown if rtp.payload().is_empty() => Fate::Discarded,
             PayloadKind::Unknown => Fate::Undecodable,
         };
-        self.queue.note_speechless(numbered.sequence, arrival);
+        if numbered.in_order {
+            self.queue.note_speechless(numbered.sequence, arrival);
+        } else {
+            self.queue.note_speechless_behind(numbered.sequence, arrival);
+        }
         fate
     }
 
@@ -349,6 +353,7 @@ impl AudioStream {
             leg: self.spec.leg,
             counts: self.counts,
             heard_samples: self.heard_samples,
+            lost_in_ring: 0,
         }
     }
 }

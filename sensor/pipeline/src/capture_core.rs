@@ -2,7 +2,7 @@
 //! line, so that a binding holds from the very next frame on, and everything that decides runs on
 //! the capture clock: the same frames give the same calls at any speed.
 
-use nightjar_capture::RawFrame;
+use nightjar_capture::{RawFrame, RingLoss};
 use nightjar_flow::{FlowTable, Limits, Placement, RtcpPlacement};
 use nightjar_schema::{Call, EndCause};
 use nightjar_signal::{Directory, SignalConfig};
@@ -22,6 +22,7 @@ use crate::preroll::{self, Evicted, Preroll};
 use crate::reassembly::{Outcome, Reassembly};
 use crate::recovery::Recovered;
 use crate::saved::Checkpoint;
+use crate::steady_clock::SteadyClock;
 
 mod shedding;
 mod signalled;
@@ -29,6 +30,10 @@ mod signalled;
 /// A step of the capture clock that no call explains (a clock set, files of different years): the
 /// time in it is not counted as waiting.
 const CLOCK_JUMP: Nanos = Nanos::from_secs(24 * 3600);
+
+/// The directory hears the time at least this often, and before each step that is longer: so a jump of the clock
+/// is the same for it and for the core, and a silence is none.
+const MAX_UNTOLD: Nanos = Nanos::from_secs(3600);
 
 /// How deep packets are looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +94,8 @@ pub trait CoreOutput {
     /// stamps alone, and comes before what they let happen: neither the size of the batches nor the
     /// speed of a replay reaches what a worker sees.
     fn watermark(&mut self, clock: Nanos, watermark: Nanos);
+    /// Frames of any call may have been lost in a ring that was full.
+    fn ring_lost(&mut self, clock: Nanos, from: Nanos, to: Nanos);
     /// A batch is done: everything so far may be read.
     fn publish(&mut self, clock: Nanos);
 }
@@ -118,7 +125,9 @@ pub struct CaptureCore<O> {
     reassembly: Reassembly,
     ledger: Ledger,
     output: O,
-    /// The latest stamp.
+    /// What stamps mean.
+    steady: SteadyClock,
+    /// The capture time up to which everything was done.
     clock: Nanos,
     /// How far behind the latest stamp the source may still give frames.
     lateness: Nanos,
@@ -154,6 +163,7 @@ impl<O: CoreOutput> CaptureCore<O> {
             reassembly: Reassembly::default(),
             ledger: Ledger::default(),
             output,
+            steady: SteadyClock::default(),
             clock: Nanos::ZERO,
             lateness: Nanos::ZERO,
             span: Nanos::ZERO,
@@ -170,6 +180,9 @@ impl<O: CoreOutput> CaptureCore<O> {
     pub fn restore(&mut self, flows: FlowTable, found: Recovered, now: Nanos) -> Restored {
         self.flows = flows;
         self.closed = found.closed;
+        // The host's clock may have been set back meanwhile.
+        self.steady.go_on_from(found.latest().max(now));
+        let now = self.steady.latest();
         let mut restored = Restored::default();
         for call in found.open_calls() {
             let state = found.snapshots.get(&call);
@@ -247,9 +260,13 @@ impl<O: CoreOutput> CaptureCore<O> {
     /// Takes one frame.
     pub fn handle_frame(&mut self, frame: &RawFrame<'_>) {
         self.ledger.received += 1;
-        self.handle_time(frame.at);
+        let moment = self.steady.of_stamp(frame.at, self.lateness);
+        if moment.set_back {
+            self.directory.handle_set_back();
+        }
+        self.move_to(moment.at);
         match decode_frame(frame.link, frame.bytes) {
-            Ok(decoded) => self.handle_transport(frame.at, &decoded.network, decoded.transport, 1),
+            Ok(decoded) => self.handle_transport(moment.at, &decoded.network, decoded.transport, 1),
             Err(FrameError::NotIp) => self.ledger.ignore(Ignored::NotIp, 1),
             Err(FrameError::Truncated) if frame.original_len as usize > frame.bytes.len() => {
                 self.ledger.drop(Dropped::Truncated, 1);
@@ -264,15 +281,31 @@ impl<O: CoreOutput> CaptureCore<O> {
         self.ledger.drop(Dropped::UnknownLink, frames);
     }
 
-    /// Moves the capture clock on and does what has become due.
+    /// The source's ring lost frames: what is missing of a stream at that time is ours, not the wire's.
+    pub fn handle_ring_loss(&mut self, loss: &RingLoss) {
+        self.output.ring_lost(self.clock, loss.from, loss.to);
+    }
+
+    /// Nothing has come up to `now` by the source's clock: does what has become due.
     pub fn handle_time(&mut self, now: Nanos) {
+        let now = self.steady.of_silence(now);
+        self.move_to(now);
+    }
+
+    /// Moves the capture clock on and does what has become due.
+    fn move_to(&mut self, now: Nanos) {
+        self.steady.advance(now);
         if now <= self.clock {
             return;
         }
         if self.clock == Nanos::ZERO {
             // When the capture began tells which calls were on before it.
             self.directory.handle_time(now);
+            self.set_due();
         } else {
+            if now - self.clock > MAX_UNTOLD {
+                self.directory.handle_time(self.clock);
+            }
             if now - self.clock > CLOCK_JUMP {
                 return self.jump(now);
             }
@@ -353,6 +386,7 @@ impl<O: CoreOutput> CaptureCore<O> {
     fn set_due(&mut self) {
         let times = [
             self.directory.next_time(),
+            Some(self.directory.now() + MAX_UNTOLD).filter(|_| self.clock > Nanos::ZERO),
             self.preroll.next_time(),
             self.reassembly.next_time(),
             self.checkpoints.next_time(),

@@ -55,12 +55,18 @@ pub fn capture_loop<S: PacketSource, O: CoreOutput>(
                 failed = after_error == AfterError::Stop;
             }
         }
+        if let Some(loss) = source.take_ring_loss() {
+            core.handle_ring_loss(&loss);
+        }
         core.take_learned(|learned| match learned {
             Learned::Wanted(endpoint) => source.learn(endpoint),
             Learned::Unwanted(endpoint) => source.shed(endpoint),
             Learned::Forgotten(endpoint) => source.forget(endpoint),
         });
         each_batch(source, core);
+    }
+    if let Some(loss) = source.take_ring_loss() {
+        core.handle_ring_loss(&loss);
     }
     core.handle_unknown_link(source.statistics().unknown_link);
     errors

@@ -19,11 +19,13 @@ mod media_worker;
 mod outage;
 mod preroll;
 mod reassembly;
+mod recent_losses;
 mod recording;
 mod recovery;
 mod row;
 mod rows;
 mod saved;
+mod steady_clock;
 mod worker_loop;
 
 pub use admission::{
@@ -35,7 +37,7 @@ pub use capture_core::{CaptureCore, CoreConfig, CoreOutput, Depth, Kept, Restore
 pub use capture_loop::{AfterError, capture_loop};
 pub use disk_target::DiskTarget;
 pub use event::{CoreEvent, StreamTold};
-pub use journalled::{EventReader, Journalled, Told, Unwatched, Watcher};
+pub use journalled::{EventReader, Journalled, RingLost, Share, Told, Unwatched, Watcher, Watermark};
 pub use learned::Learned;
 pub use ledger::{DROPPED, Dropped, IGNORED, Ignored, Ledger};
 pub use media_worker::{EarlierRuns, Finished, Keep, MediaWorker, OpenCalls, WorkerConfig};

@@ -84,6 +84,7 @@ pub fn recover<T: RecordingTarget>(
             }
             match events.handle_record(record.bytes) {
                 Told::Watermark(watermark) => worker.handle_watermark(watermark),
+                Told::RingLost(lost) => worker.handle_ring_lost(lost),
                 Told::Event(event) if found.is_wanted(&event, &is_done) => {
                     let saved = found.saved.get(&event.call()).map(|saved| saved.marks);
                     if !saved.is_some_and(|marks| marks.has_told(lane.run, place)) {
@@ -155,6 +156,12 @@ impl Recovered {
         let lane = self.lane_of.get(&call).and_then(|lane| self.lanes.get(lane)).copied();
         let saved = self.saved.get(&call).map(|saved| saved.until);
         lane.max(saved).unwrap_or(Nanos::MAX)
+    }
+
+    /// The last moment that the journal knows.
+    pub(crate) fn latest(&self) -> Nanos {
+        let saved = self.saved.values().map(|saved| saved.until);
+        self.lanes.values().copied().chain(saved).max().unwrap_or(Nanos::ZERO)
     }
 
     /// The least number that the next run may have: places that were saved are in earlier ones.
@@ -229,7 +236,7 @@ impl Recovered {
             CoreEvent::Snapshot { call, state } => {
                 self.snapshots.insert(*call, state.clone());
             }
-            CoreEvent::Ended { call, at } => flows.end_call(*call, *at),
+            CoreEvent::Ended { call, .. } => flows.end_call(*call),
             CoreEvent::Closed { call, .. } | CoreEvent::Abandoned { call } => {
                 self.snapshots.remove(call);
                 self.lane_of.remove(call);

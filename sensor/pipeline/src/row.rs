@@ -160,6 +160,7 @@ pub(crate) fn add_audio(row: &mut Call, summary: &AudioSummary, ids: &[u32]) {
         if entry.use_ == StreamUse::Copy {
             continue;
         }
+        entry.lost_ours = (entry.lost_ours + stream.lost_in_ring).min(entry.lost);
         let counts = &stream.counts;
         if counts.encoded > 0 {
             entry.use_ = StreamUse::Mixed;

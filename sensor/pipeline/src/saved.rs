@@ -19,7 +19,7 @@ use crate::outage::InterruptedStreams;
 use crate::recording::SavedRecorder;
 
 /// The first byte of what is saved: its format.
-const IN_PROGRESS: u8 = 3;
+const IN_PROGRESS: u8 = 4;
 /// A call that is over, whose recording the disk has refused.
 const ENDED: u8 = 2;
 

@@ -200,6 +200,22 @@ impl Directory {
         self.schedule.first().map(|(at, _)| *at)
     }
 
+    /// The latest time that it has heard of. A step of it by more than a day is taken for a jump of the clock:
+    /// whoever calls [`handle_time`](Directory::handle_time) only when something falls due must see to it that
+    /// a silence does not look like one.
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// The clock that stamps the packets was set back, and they are given other times from now on: what calls in
+    /// progress say of times is not what the packets say.
+    pub fn handle_set_back(&mut self) {
+        self.statistics.clock_jumps += 1;
+        for call in self.calls.values_mut().filter(|call| call.ending.is_none()) {
+            call.clock_jumped = true;
+        }
+    }
+
     /// Closes every call in progress: the source has ended, or the sensor is being stopped.
     pub fn handle_capture_end(&mut self, at: Nanos, cause: EndCause) {
         self.handle_time(at);

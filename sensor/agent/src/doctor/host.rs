@@ -1,12 +1,13 @@
 //! What the host itself knows of its interfaces and cores, from /sys and /proc, before and after.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nightjar_capture::ClockPair;
 
 use super::finding::Link;
 use super::frames::Mac;
+use crate::sysfs;
 
 /// An interface as the kernel shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,16 +96,14 @@ impl HostCounts {
 }
 
 fn interface(name: &str) -> Interface {
-    let folder = Path::new("/sys/class/net").join(name);
-    let text = |file: &str| fs::read_to_string(folder.join(file)).ok();
-    let count =
-        |file: &str| text(&format!("statistics/{file}")).and_then(|text| text.trim().parse::<u64>().ok());
-    let sum = |files: &[&str]| files.iter().filter_map(|file| count(file)).sum::<u64>();
+    let folder = sysfs::interface(name);
+    let text = |file: &str| sysfs::text(folder.join(file));
+    let sum = |names: &[&str]| names.iter().filter_map(|name| sysfs::statistic(&folder, name)).sum::<u64>();
     Interface {
         name: name.to_owned(),
-        mac: text("address").and_then(|text| mac(text.trim())),
+        mac: text("address").and_then(|text| mac(&text)),
         // Of an interface that is down the carrier cannot be read.
-        link: match text("carrier").as_deref().map(str::trim) {
+        link: match text("carrier").as_deref() {
             Some("1") => Link::Up,
             Some(_) => Link::None,
             None if folder.exists() => Link::Down,

@@ -16,6 +16,7 @@ use nightjar_wire::xdp::Counter;
 use super::exposition::{Buckets, Exposition, Kind};
 use super::handover::Snapshot;
 use super::measured::Distribution;
+use crate::cards::{CardCounts, Cards};
 use crate::cpu;
 use crate::summary::CallCounts;
 
@@ -29,6 +30,8 @@ const CORE: &[(&str, &str)] = &[("core", "0")];
 
 /// Where the figures are read.
 pub(crate) struct Sources {
+    /// Those of the captured interfaces.
+    pub(crate) cards: Arc<Cards>,
     /// The media workers', in their order.
     pub(crate) audio: Vec<Arc<SharedAudioLedger>>,
     /// The journal's.
@@ -57,6 +60,7 @@ impl Sources {
         write_process(&mut text, self.started);
         if let Some(snapshot) = core {
             write_packets(&mut text, &snapshot.ledger);
+            write_cards(&mut text, &self.cards.counts());
             write_source(&mut text, snapshot);
             write_xdp(&mut text, &snapshot.xdp);
             write_core(&mut text, snapshot);
@@ -143,6 +147,26 @@ fn write_source(text: &mut Exposition, snapshot: &Snapshot) {
         .sample(CORE, counts.in_ring);
     text.family("nightjar_source_interfaces_down", Kind::Gauge, "Captured interfaces that are down.")
         .sample(CORE, counts.interfaces_down);
+}
+
+/// Level 1.
+fn write_cards(text: &mut Exposition, cards: &[CardCounts]) {
+    if cards.is_empty() {
+        return;
+    }
+    let mut each = |name, help, counters: fn(&CardCounts) -> &[(String, u64)]| {
+        let mut family = text.family(name, Kind::Counter, help);
+        for card in cards {
+            for (counter, count) in counters(card) {
+                family.sample(&[("interface", &card.interface), ("counter", counter.trim())], count);
+            }
+        }
+    };
+    let help =
+        "Frames that the interface's card lost before they could be captured, by the driver's counter.";
+    each("nightjar_card_missed_total", help, |card| &card.missed);
+    let help = "What explains a loss, by the driver's counter; repeats other counts, no term of the ledger.";
+    each("nightjar_card_explains_total", help, |card| &card.explains);
 }
 
 /// Levels 2 and 3.

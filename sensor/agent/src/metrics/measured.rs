@@ -3,7 +3,8 @@
 
 use hdrhistogram::Histogram;
 use nightjar_capture::{
-    CaptureClock, PacketSource, RawFrame, Received, SourceError, SourceStatistics, Stopped, XdpCounts,
+    CaptureClock, PacketSource, RawFrame, Received, RingLoss, SourceError, SourceStatistics, Stopped,
+    XdpCounts,
 };
 use nightjar_wire::{Endpoint, Nanos};
 
@@ -128,6 +129,10 @@ impl<S: PacketSource> PacketSource for Measured<S> {
 
     fn forget(&mut self, endpoint: Endpoint) {
         self.source.forget(endpoint);
+    }
+
+    fn take_ring_loss(&mut self) -> Option<RingLoss> {
+        self.source.take_ring_loss()
     }
 
     fn xdp_counts(&self) -> Vec<XdpCounts> {

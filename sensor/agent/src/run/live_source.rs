@@ -2,7 +2,7 @@
 
 use nightjar_capture::{
     AfPacketConfig, AfPacketSource, AfXdpConfig, AfXdpSource, CaptureClock, CopyMode, PacketSource,
-    ProgramMode, RawFrame, Received, SourceError, SourceStatistics, Stopped, XdpCounts, host_use,
+    ProgramMode, RawFrame, Received, RingLoss, SourceError, SourceStatistics, Stopped, XdpCounts, host_use,
 };
 use nightjar_wire::{Endpoint, Nanos};
 
@@ -46,6 +46,7 @@ impl LiveSource {
 
 fn open_xdp(config: &Config, interfaces: &[String], clock: CaptureClock) -> Result<LiveSource, SourceError> {
     let mut capture = AfXdpConfig::new(interfaces);
+    capture.promiscuous = config.promiscuous;
     capture.program.signalling_ports.clone_from(&config.signalling_ports);
     let source = AfXdpSource::open(&capture, clock)?;
     for modes in source.modes() {
@@ -118,6 +119,13 @@ impl PacketSource for LiveSource {
     fn forget(&mut self, endpoint: Endpoint) {
         if let LiveSource::Xdp(source) = self {
             source.forget(endpoint);
+        }
+    }
+
+    fn take_ring_loss(&mut self) -> Option<RingLoss> {
+        match self {
+            LiveSource::Xdp(source) => source.take_ring_loss(),
+            LiveSource::Packet(source) => source.take_ring_loss(),
         }
     }
 

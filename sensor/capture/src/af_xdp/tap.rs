@@ -10,6 +10,7 @@ use super::program::{ProgramError, ProgramMode, XdpProgram};
 use super::queue::{CopyMode, Place, Queue, SocketKind};
 use crate::SourceError;
 use crate::interface::{explain, interface_index, is_up, receive_queues};
+use crate::socket::PacketSocket;
 
 /// What came of one socket, by the kernel's counts and ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +99,8 @@ pub(super) struct Tap {
     index: u32,
     mode: ProgramMode,
     gone: bool,
+    /// Receives nothing; as long as it is open the interface is promiscuous.
+    _promiscuous: Option<PacketSocket>,
 }
 
 impl Tap {
@@ -124,8 +127,18 @@ impl Tap {
             queues.push((queue, opened));
             lanes.extend(pair);
         }
-        let interface = interface.to_owned();
-        Ok((Tap { program, queues, interface, index, mode: ProgramMode::Native, gone: false }, lanes))
+        let promiscuous = config.promiscuous.then(|| PacketSocket::open(interface)).transpose()?;
+        promiscuous.iter().try_for_each(PacketSocket::enter_promiscuous_mode)?;
+        let tap = Tap {
+            program,
+            queues,
+            interface: interface.to_owned(),
+            index,
+            mode: ProgramMode::Native,
+            gone: false,
+            _promiscuous: promiscuous,
+        };
+        Ok((tap, lanes))
     }
 
     /// Attaches the program in `mode`, or in the first that works.

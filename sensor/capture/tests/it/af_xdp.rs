@@ -2,6 +2,7 @@
 //! accounted for.
 
 use std::net::SocketAddrV4;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use etherparse::{Ipv4Header, PacketBuilder, SlicedPacket};
@@ -299,7 +300,9 @@ fn what_a_full_ring_loses_is_counted_and_signalling_is_not_lost() {
         config.sizes.media = 64;
         config.sizes.signalling = 256;
         config.sizes.spare = 64;
-        let mut source = open(&config);
+        let clock = CaptureClock::start();
+        let began = clock.now();
+        let mut source = AfXdpSource::open(&config, clock).unwrap();
         let sender = FrameSender::open("far").unwrap();
         for number in 0..1_000 {
             sender.send(&rtp(number, (4_000, 5_000))).unwrap();
@@ -307,6 +310,7 @@ fn what_a_full_ring_loses_is_counted_and_signalling_is_not_lost() {
                 sender.send(&sip(number)).unwrap();
             }
         }
+        let sent = clock.now();
         let received = drain(&mut source);
         let counts = exact(&source);
         assert_eq!(counts.sockets[0].received, 200, "all of the signalling");
@@ -315,6 +319,10 @@ fn what_a_full_ring_loses_is_counted_and_signalling_is_not_lost() {
         assert_eq!(received.len(), 264);
         let statistics = source.statistics();
         assert_eq!((statistics.ring_full, statistics.in_ring), (1_000 - 64, 0));
+        let loss = source.take_ring_loss().expect("a look is due");
+        assert_eq!(loss.frames, 1_000 - 64);
+        assert!(began <= loss.from && loss.from <= received[0].at && sent <= loss.to, "{loss:?}");
+        assert_eq!(source.take_ring_loss(), None);
     });
 }
 
@@ -365,4 +373,24 @@ fn an_interface_that_has_a_program_already_says_so() {
         let message = AfXdpSource::open(&config, CaptureClock::start()).unwrap_err().to_string();
         assert!(message.contains("near") && message.contains("busy"), "{message}");
     });
+}
+
+#[test]
+fn the_interface_is_promiscuous_while_it_is_captured_if_that_is_wanted() {
+    within("the_interface_is_promiscuous_while_it_is_captured_if_that_is_wanted", || {
+        for (promiscuous, count) in [(true, 1), (false, 0)] {
+            let source = open(&AfXdpConfig { promiscuous, ..dropping() });
+            assert_eq!(promiscuity("near"), count);
+            drop(source);
+            assert_eq!(promiscuity("near"), 0);
+        }
+    });
+}
+
+/// How many want all frames of an interface, by `ip -d link`.
+fn promiscuity(interface: &str) -> u32 {
+    let output = Command::new("ip").args(["-d", "link", "show", interface]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut words = text.split_ascii_whitespace().skip_while(|word| *word != "promiscuity");
+    words.nth(1).and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{text}"))
 }

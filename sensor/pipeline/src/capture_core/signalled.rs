@@ -106,7 +106,7 @@ impl<O: CoreOutput> CaptureCore<O> {
                 let hung_up = matches!(cause, EndCause::Bye | EndCause::Cancel | EndCause::Rejected);
                 let heard = self.flows.streams_of(call).map(|stream| stream.figures.last_at).max();
                 let ends_at = if hung_up { at } else { heard.map_or(last_sign, |at| at.max(last_sign)) };
-                self.flows.end_call(call, at);
+                self.flows.end_call(call);
                 self.stop_promising(call);
                 self.output.event(at, CoreEvent::Ended { call, at: ends_at });
                 self.tell_changed(at, call);
@@ -197,6 +197,8 @@ mod tests {
         }
 
         fn changed(&mut self, _: Nanos, _: &mut dyn FnMut() -> Option<Call>) {}
+
+        fn ring_lost(&mut self, _: Nanos, _: Nanos, _: Nanos) {}
 
         fn watermark(&mut self, _: Nanos, _: Nanos) {}
 

@@ -108,7 +108,8 @@ fn settings() -> Settings {
         open_block: OpenBlock::Kept,
         pause: Duration::ZERO,
         full: 0..0,
-        lost: Some(lost),
+        frames_lost: Some(lost),
+        lost: None,
     }
 }
 
@@ -144,7 +145,7 @@ fn assert_cut(folder: &Path, whole: &Path) {
 fn a_cut_call_keeps_what_came_before_and_the_others_everything() {
     let frames = calls(10, 5);
     let [folder, whole] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    Settings { lost: None, ..settings() }.run(whole.path(), &frames, &Kill::never());
+    Settings { frames_lost: None, ..settings() }.run(whole.path(), &frames, &Kill::never());
     settings().run(folder.path(), &frames, &Kill::never());
     assert_cut(folder.path(), whole.path());
 }
@@ -153,7 +154,7 @@ fn a_cut_call_keeps_what_came_before_and_the_others_everything() {
 fn a_call_that_was_cut_stays_so_when_the_sensor_is_started_again() {
     let frames = calls(10, 5);
     let whole = tempfile::tempdir().unwrap();
-    Settings { lost: None, ..settings() }.run(whole.path(), &frames, &Kill::never());
+    Settings { frames_lost: None, ..settings() }.run(whole.path(), &frames, &Kill::never());
     let start = frames[0].at;
     let at = |seconds| frames.iter().position(|frame| frame.at >= start + Nanos::from_secs(seconds)).unwrap();
     let folder = tempfile::tempdir().unwrap();
