@@ -1,6 +1,7 @@
 //! The configuration of a live sensor: TOML, parsed once into a checked type. Every fault is
 //! reported at once, each with its line.
 
+mod admission;
 mod networks;
 pub(crate) mod reader;
 
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use networks::IpNetwork;
+use nightjar_pipeline::AdmissionConfig;
 use reader::{Faults, Table};
 
 use crate::args::{Channels, Format, Sound, Stereo};
@@ -51,6 +53,8 @@ pub struct Config {
     pub max_calls: u64,
     /// The journal's share of the disk, MiB.
     pub journal_limit_mib: u64,
+    /// Which calls are kept when there is not room for all.
+    pub admission: AdmissionConfig,
     /// Where `/metrics` is served; none: nowhere.
     pub metrics: Option<SocketAddr>,
     /// Whether the system calls of the running sensor are filtered.
@@ -197,6 +201,7 @@ fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
     let mut journal = root.optional_table("journal", faults);
     let journal_limit_mib = journal.number("limit_mib", 16_384, 256..=1 << 30, faults);
     journal.finish(faults);
+    let admission = admission::read(root.optional_table("admission", faults), faults);
     let metrics = root.has("metrics").then(|| read_metrics(root.table("metrics", faults), faults)).flatten();
     let mut process = root.optional_table("process", faults);
     let seccomp = process.flag("seccomp", true, faults);
@@ -218,6 +223,7 @@ fn parse_in(text: &str, folder: &Path) -> Result<Config, Vec<Fault>> {
         media_timeout_s,
         max_calls,
         journal_limit_mib,
+        admission,
         metrics,
         seccomp,
         control,

@@ -3,6 +3,7 @@
 mod desk;
 mod disk_watch;
 mod live_source;
+mod load_watch;
 mod restart;
 
 use std::collections::BTreeMap;
@@ -37,11 +38,12 @@ use crate::config::{Config, Input};
 use crate::cpu;
 use crate::metrics::{self, Measured, Publisher};
 use crate::privilege;
-use crate::summary::{SourceSummary, Summary, XdpSummary};
+use crate::summary::{AdmissionSummary, SourceSummary, Summary, XdpSummary};
 use crate::workers::{BLOCKS, Setup, worker_config, worker_count};
 use desk::SharedDesk;
 use disk_watch::DiskWatch;
 use live_source::LiveSource;
+use load_watch::LoadWatch;
 use restart::{Restart, restart};
 
 /// How long delivery to control may take at the end.
@@ -145,7 +147,8 @@ fn capture_with<S: PacketSource>(
     let (workers, lanes) = setup.start(open, &desk)?;
     let (news, news_thread) = desk::start_news(&desk);
     let output = Journalled::new(lanes, news, config.control.is_some());
-    let mut core = CaptureCore::new(core_config(config, source.interfaces(), limits), output);
+    let mut core = CaptureCore::new(core_config(config, source.interfaces(), limits), output)
+        .with_admission(config.admission.clone());
     let restored = core.restore(flows, found, now);
     if restored.abandoned > 0 {
         tracing::warn!("too little is left of {} calls to go on with them", restored.abandoned);
@@ -166,12 +169,14 @@ fn capture_with<S: PacketSource>(
 
     let mut recovering = true;
     let mut disk = DiskWatch::new(&directory);
+    let mut load = LoadWatch::new(&pool, journal.journal());
     let errors = capture_loop(&mut source, &mut core, stop, AfterError::Stop, |source, core| {
         if recovering && !earlier.are_needed() {
             recovering = false;
             journal.journal().forget_recovered();
         }
         disk.look_at(journal.journal().state());
+        load.sample_when_due(source, core);
         if let Some(publisher) = &mut publisher {
             publisher.publish_when_due(source, core);
         }
@@ -185,6 +190,7 @@ fn capture_with<S: PacketSource>(
 
     let mut summary = Summary {
         packets: core.ledger().clone(),
+        admission: Some(AdmissionSummary::new(&core.admission_counts())),
         capture_seconds: core.capture_span().as_secs_f64(),
         recovered_packets: recovered,
         source: Some(SourceSummary::new(&source.statistics())),

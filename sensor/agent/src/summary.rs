@@ -1,5 +1,6 @@
 //! What a replay or a run did: the ledger, calls, recordings and CPU time, for people and as JSON.
 
+mod admission;
 mod xdp;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use serde::Serialize;
 pub use crate::cards::CardCounts;
 use crate::cpu;
 use crate::workers::WorkersReport;
+pub use admission::AdmissionSummary;
 pub use xdp::{SocketSummary, XdpSummary};
 
 /// Seconds of CPU time by stage.
@@ -128,6 +130,9 @@ pub struct Summary {
     pub recovered_packets: u64,
     /// The calls.
     pub calls: u64,
+    /// Calls that were admitted, refused and cut; absent where every call is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admission: Option<AdmissionSummary>,
     /// Calls by state.
     pub calls_by_state: BTreeMap<String, u64>,
     /// Media streams of calls.
@@ -241,6 +246,9 @@ impl Summary {
         let states: Vec<String> =
             self.calls_by_state.iter().map(|(state, count)| format!("{count} {state}")).collect();
         let _ = writeln!(text, "calls     {:>22}   {}", self.calls, states.join(", "));
+        if let Some(line) = self.admission.as_ref().and_then(AdmissionSummary::to_line) {
+            let _ = writeln!(text, "{line}");
+        }
         let _ = writeln!(text, "recordings {:>21}   {:.1} s of audio", self.recordings, self.audio_seconds);
         if let Some(source) = &self.source {
             let _ = writeln!(

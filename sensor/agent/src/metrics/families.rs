@@ -13,6 +13,7 @@ use nightjar_pipeline::{AudioLedger, Ledger, SharedAudioLedger};
 use nightjar_store::{UploadState, UploadWatch};
 use nightjar_wire::xdp::Counter;
 
+use super::admission;
 use super::exposition::{Buckets, Exposition, Kind};
 use super::handover::Snapshot;
 use super::measured::Distribution;
@@ -60,6 +61,7 @@ impl Sources {
         write_process(&mut text, self.started);
         if let Some(snapshot) = core {
             write_packets(&mut text, &snapshot.ledger);
+            admission::write(&mut text, &snapshot.admission);
             write_cards(&mut text, &self.cards.counts());
             write_source(&mut text, snapshot);
             write_xdp(&mut text, &snapshot.xdp);

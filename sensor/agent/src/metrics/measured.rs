@@ -3,8 +3,8 @@
 
 use hdrhistogram::Histogram;
 use nightjar_capture::{
-    CaptureClock, PacketSource, RawFrame, Received, RingLoss, SourceError, SourceStatistics, Stopped,
-    XdpCounts,
+    CaptureClock, PacketSource, RawFrame, Received, RingLoad, RingLoss, SourceError, SourceStatistics,
+    Stopped, XdpCounts,
 };
 use nightjar_wire::{Endpoint, Nanos};
 
@@ -127,8 +127,16 @@ impl<S: PacketSource> PacketSource for Measured<S> {
         self.source.learn(endpoint);
     }
 
+    fn shed(&mut self, endpoint: Endpoint) {
+        self.source.shed(endpoint);
+    }
+
     fn forget(&mut self, endpoint: Endpoint) {
         self.source.forget(endpoint);
+    }
+
+    fn ring_load(&mut self) -> RingLoad {
+        self.source.ring_load()
     }
 
     fn take_ring_loss(&mut self) -> Option<RingLoss> {

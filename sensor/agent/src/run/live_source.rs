@@ -2,7 +2,8 @@
 
 use nightjar_capture::{
     AfPacketConfig, AfPacketSource, AfXdpConfig, AfXdpSource, CaptureClock, CopyMode, PacketSource,
-    ProgramMode, RawFrame, Received, RingLoss, SourceError, SourceStatistics, Stopped, XdpCounts, host_use,
+    ProgramMode, RawFrame, Received, RingLoad, RingLoss, SourceError, SourceStatistics, Stopped, XdpCounts,
+    host_use,
 };
 use nightjar_wire::{Endpoint, Nanos};
 
@@ -116,9 +117,22 @@ impl PacketSource for LiveSource {
         }
     }
 
+    fn shed(&mut self, endpoint: Endpoint) {
+        if let LiveSource::Xdp(source) = self {
+            source.shed(endpoint);
+        }
+    }
+
     fn forget(&mut self, endpoint: Endpoint) {
         if let LiveSource::Xdp(source) = self {
             source.forget(endpoint);
+        }
+    }
+
+    fn ring_load(&mut self) -> RingLoad {
+        match self {
+            LiveSource::Xdp(source) => source.ring_load(),
+            LiveSource::Packet(source) => source.ring_load(),
         }
     }
 
