@@ -127,7 +127,10 @@ impl PacketSource for Ready {
 
 fn main() {
     let arguments = Arguments::parse();
-    println!("{} frames of {FRAME} bytes in memory, the best of {} passes", arguments.frames, arguments.passes);
+    println!(
+        "{} frames of {FRAME} bytes in memory, the best of {} passes",
+        arguments.frames, arguments.passes
+    );
     for flows in &arguments.flows {
         let mut source = Ready::new(calls::streams(flows.div_ceil(2)), arguments.frames);
         let mut core = CaptureCore::new(core_config(), Analysed::new(|_| {}));

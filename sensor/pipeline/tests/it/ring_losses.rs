@@ -44,7 +44,15 @@ fn frames(holes: &[Nanos]) -> (Vec<Frame>, RingLoss) {
 
 fn settings(lost: Option<RingLoss>, open_block: OpenBlock) -> Settings {
     let encoder = EncoderConfig::Wav { channels: ChannelLayout::Stereo };
-    Settings { encoder, cut_every: 3 * 8000, open_block, pause: Duration::ZERO, full: 0..0, lost }
+    Settings {
+        encoder,
+        cut_every: 3 * 8000,
+        open_block,
+        pause: Duration::ZERO,
+        full: 0..0,
+        frames_lost: None,
+        lost,
+    }
 }
 
 /// Gaps of streams: their causes with how many there are, and the packets that each stream has lost by us.

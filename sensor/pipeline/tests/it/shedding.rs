@@ -94,11 +94,11 @@ fn media_without_signalling_is_refused_first_and_what_waited_of_it_is_counted() 
     assert!(row.streams.iter().all(|stream| stream.use_ == StreamUse::Refused), "{row:?}");
 }
 
-/// From the third second of the capture on, for 230 ms, 400 frames are lost in a second.
+/// From the third second of the capture on, for 230 ms, 350 frames are lost in a second.
 fn lost(now: Nanos) -> u64 {
     let start = calls(1, 1)[0].at;
     let losing = now - (start + Nanos::from_secs(3));
-    losing.min(Nanos::from_millis(230)).as_millis() * 400 / 1_000
+    losing.min(Nanos::from_millis(230)).as_millis() * 350 / 1_000
 }
 
 fn settings() -> Settings {
@@ -130,14 +130,16 @@ fn assert_cut(folder: &Path, whole: &Path) {
         assert_eq!(row.decision.reason.as_deref(), Some("cut: ring"));
         let [gap] = &row.gaps[..] else { panic!("{:?}", row.gaps) };
         let ms = row.recordings[0].duration_ms.unwrap();
-        assert_eq!((gap.cause, gap.at_ms + gap.duration_ms), (GapCause::Core, ms), "{row:?}");
+        // Both are rounded.
+        assert!((gap.at_ms + gap.duration_ms).abs_diff(ms) <= 1, "{row:?}");
+        assert_eq!(gap.cause, GapCause::Core);
         // What came before is there: as much as was heard until then, in whole packets.
         let before = recording(whole, &control[call_id]);
         let kept = (gap.at_ms as usize - 60) * 8 * 4;
         assert_eq!(recording(folder, row)[44..kept], before[44..kept]);
         cut.push(call_id.clone());
     }
-    // 400 a second are four calls, the newest.
+    // 350 a second are four calls, the newest.
     assert_eq!(cut, ["call-6", "call-7", "call-8", "call-9"]);
 }
 
