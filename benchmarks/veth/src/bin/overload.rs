@@ -1,5 +1,5 @@
-//! More load than the capture core bears: its CPU is shared with a thread that never pauses, what it then
-//! takes is measured, and half as much again is offered, with signalling beside it; then half of it. Says
+//! More load than the capture core bears: its CPU is shared with a thread that never pauses and each packet
+//! costs it more than usual, what it then takes is measured, and half as much again is offered, with signalling beside it; then half of it. Says
 //! what was refused and cut, whose packets are all there, bit by bit, and what was lost when the load had
 //! fallen. `benchmarks/overload` runs it.
 
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use core_affinity::CoreId;
@@ -21,6 +21,7 @@ use nightjar_pipeline::{
     Ledger, Pressure, Shed, capture_loop,
 };
 use nightjar_schema::Call;
+use nightjar_wire::xdp::live;
 use nightjar_wire::{CallKey, Nanos};
 
 /// Where the generator runs, and the capture core with its competitor.
@@ -31,8 +32,6 @@ const PER_CALL: u32 = 100;
 const SAMPLE: Nanos = Nanos::from_millis(10);
 /// After the load has fallen nothing may be lost behind this.
 const GRACE: Nanos = Nanos::from_millis(100);
-/// The payload of every packet.
-const PAYLOAD: u8 = 0xd5;
 
 /// Offers more than a slowed capture core bears.
 #[derive(Debug, Parser)]
@@ -46,6 +45,10 @@ struct Arguments {
     /// Threads that share the capture core's CPU and never pause.
     #[arg(long, default_value_t = 1)]
     competitors: usize,
+    /// What each packet that is kept costs the core besides, ns. The slower it is, the longer its ring lasts when
+    /// others take its CPU.
+    #[arg(long, default_value_t = 2_000)]
+    slow_ns: u32,
     /// Of what the slowed core bears, what calls may promise, in percent; 0: there is no budget.
     #[arg(long, default_value_t = 80)]
     budget_percent: u32,
@@ -63,6 +66,13 @@ struct Arguments {
     more_calls: u32,
 }
 
+impl Arguments {
+    /// Packets that each stream has under load.
+    fn packets_of_a_stream(&self) -> u32 {
+        PER_CALL / 2 * self.seconds
+    }
+}
+
 /// What came of one stream.
 #[derive(Clone, Copy, Debug, Default)]
 struct Stream {
@@ -78,20 +88,25 @@ struct Compared {
     /// By SSRC, which tells call and side.
     streams: BTreeMap<u32, Stream>,
     shed: BTreeMap<CallKey, Shed>,
-    /// Later packets are not compared.
-    over: bool,
+    /// Packets that each stream has under load. When that has fallen, streams begin anew.
+    each: u32,
+    /// What a packet costs besides.
+    slow: Duration,
 }
 
 impl CoreOutput for Compared {
     fn media(&mut self, _: CallKey, _: u32, _: Nanos, datagram: &[u8]) -> Kept {
-        if !self.over {
-            let word = |at: usize| [datagram[at], datagram[at + 1]];
-            let ssrc = u32::from_be_bytes([datagram[8], datagram[9], datagram[10], datagram[11]]);
-            let stream = self.streams.entry(ssrc).or_insert(Stream { next: 1, ..Stream::default() });
-            let number = u16::from_be_bytes(word(2));
-            stream.differs |= number != stream.next || datagram[12..].iter().any(|byte| *byte != PAYLOAD);
+        let started = Instant::now();
+        let ssrc = u32::from_be_bytes([datagram[8], datagram[9], datagram[10], datagram[11]]);
+        let stream = self.streams.entry(ssrc).or_insert(Stream { next: 1, ..Stream::default() });
+        if stream.packets < self.each {
+            let number = u16::from_be_bytes([datagram[2], datagram[3]]);
+            stream.differs |= number != stream.next || !live::is_intact(&datagram[12..], ssrc, number);
             stream.next = number.wrapping_add(1);
             stream.packets += 1;
+        }
+        while started.elapsed() < self.slow {
+            std::hint::spin_loop();
         }
         Kept::Yes
     }
@@ -123,6 +138,8 @@ struct Captured {
     output: Compared,
     /// Lost in rings in all, until the load fell, and until [`GRACE`] after that.
     lost: [u64; 3],
+    /// Frames a second that it took from the first one until the load fell.
+    per_second: f64,
 }
 
 /// What both threads know.
@@ -171,13 +188,13 @@ fn compete(running: &Arc<AtomicBool>) -> JoinHandle<()> {
 
 /// Frames a second that the slowed core takes when there are always some.
 fn capacity(arguments: &Arguments) -> Result<u32, String> {
-    let (calls, frames) = (2_000, 2_000_000);
+    // Enough to keep it busy for some seconds.
+    let (calls, frames) = (2_000, 500_000);
     let (shared, core) = start(arguments, calls, None)?;
     let mut sender = sender(arguments, calls)?;
     let sent = sender.send(frames, 0).map_err(|error| error.to_string())?;
-    let captured = finish(&shared, core)?;
-    let received = captured.ledger.received - captured.ledger.signalling;
-    let per_second = received as f64 * 1e9 / sent.elapsed_ns as f64;
+    shared.fell_at.store(core.clock.now().0, Ordering::Relaxed);
+    let per_second = finish(&shared, core)?.per_second;
     println!(
         "capacity: {:.3} M/s, of {:.3} M/s that came",
         per_second / 1e6,
@@ -194,7 +211,7 @@ fn overload(arguments: &Arguments, capacity: u32) -> Result<(), String> {
     let (shared, core) = start(arguments, calls, Some(admission))?;
     let mut sender = sender(arguments, calls)?;
     let signalling = signal(arguments, calls)?;
-    let each = PER_CALL / 2 * arguments.seconds;
+    let each = arguments.packets_of_a_stream();
     let failed = |error: nightjar_capture::ProgramError| error.to_string();
     let high = sender.send(2 * calls * each, calls * PER_CALL).map_err(failed)?;
     shared.fell_at.store(core.clock.now().0, Ordering::Relaxed);
@@ -222,7 +239,9 @@ fn start(
     let source = source.map_err(|error| error.to_string())?;
     let shared = Arc::new(Shared::default());
     let seen = Arc::clone(&shared);
-    let thread = thread::spawn(move || capture(source, clock, calls, admission, &seen));
+    let each = arguments.packets_of_a_stream();
+    let slow = Duration::from_nanos(u64::from(arguments.slow_ns));
+    let thread = thread::spawn(move || capture(source, clock, calls, (each, slow), admission, &seen));
     // Until the capture core waits for frames.
     thread::sleep(Duration::from_secs(1));
     Ok((shared, Running { thread, clock }))
@@ -264,23 +283,33 @@ fn capture(
     mut source: AfXdpSource,
     clock: CaptureClock,
     calls: u32,
+    (each, slow): (u32, Duration),
     admission: Option<AdmissionConfig>,
     shared: &Shared,
 ) -> Captured {
     core_affinity::set_for_current(CoreId { id: CPUS[1] });
     let config = nightjar_pipeline::CoreConfig { depth: Depth::Payload, ..core_config() };
-    let mut core = CaptureCore::new(config, Compared::default());
+    let mut core = CaptureCore::new(config, Compared { each, slow, ..Compared::default() });
     if let Some(admission) = admission {
         core = core.with_admission(admission);
     }
     calls::set_up(&mut core, clock.now(), calls);
+    let in_process = core.ledger().received;
     let (mut next, mut lost) = (Nanos::ZERO, [0; 3]);
+    let (mut first, mut per_second) = (None, 0.0);
     capture_loop(&mut source, &mut core, &shared.stop, AfterError::Stop, |source, core| {
-        let (now, fell_at) = (core.clock(), Nanos(shared.fell_at.load(Ordering::Relaxed)));
+        let (now, fell_at) = (clock.now(), Nanos(shared.fell_at.load(Ordering::Relaxed)));
         if now < next {
             return;
         }
         next = now + SAMPLE;
+        let taken = core.ledger().received - in_process;
+        let (since, before) = *first.get_or_insert((now, taken));
+        if taken == 0 {
+            first = None;
+        } else if (fell_at == Nanos::ZERO || now < fell_at) && now > since {
+            per_second = (taken - before) as f64 * 1e9 / (now - since).0 as f64;
+        }
         let rings = source.ring_load();
         lost[0] = rings.lost;
         if fell_at == Nanos::ZERO || now < fell_at {
@@ -289,15 +318,13 @@ fn capture(
         if fell_at == Nanos::ZERO || now < fell_at + GRACE {
             lost[2] = rings.lost;
         }
-        // Frames of the load that were on their way are still compared.
-        core.output().over = fell_at != Nanos::ZERO && now > fell_at;
         let (lost_frames, ring) = (rings.lost, Fill(rings.fullest));
         core.handle_pressure(&Pressure { lost_frames, ring, ..Pressure::default() });
     });
     let (ledger, counts) = (core.ledger().clone(), core.admission_counts());
     let output = std::mem::take(core.output());
     lost[0] = source.ring_load().lost;
-    Captured { ledger, counts, xdp: source.xdp_counts(), output, lost }
+    Captured { ledger, counts, xdp: source.xdp_counts(), output, lost, per_second }
 }
 
 fn report(
@@ -310,7 +337,7 @@ fn report(
     captured: &Captured,
 ) {
     let rate = |sent: &LiveReport| sent.sent as f64 * 1e3 / sent.elapsed_ns as f64;
-    let Captured { ledger, counts, xdp, output, lost } = captured;
+    let Captured { ledger, counts, xdp, output, lost, .. } = captured;
     let shed = |wanted: fn(&Shed) -> bool| {
         output.shed.iter().filter(|(call, shed)| call.0 < calls && wanted(shed)).count()
     };

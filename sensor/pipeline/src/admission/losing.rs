@@ -36,7 +36,7 @@ impl Losing {
     /// Takes the counter as it stands; says how many frames a second are lost when that has gone on for
     /// [`LOSING`].
     pub(super) fn handle_sample(&mut self, at: Nanos, counter: u64) -> Option<u64> {
-        let Some((before, known)) = self.last.replace((at, counter)) else { return None };
+        let (before, known) = self.last.replace((at, counter))?;
         let lost = counter.saturating_sub(known);
         self.episode = self.episode.filter(|episode| at - episode.last_loss <= PAUSE);
         if lost == 0 {
