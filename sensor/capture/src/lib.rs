@@ -2,6 +2,7 @@
 
 mod af_packet;
 mod af_xdp;
+pub mod capability;
 mod clock;
 mod error;
 pub mod ethtool;
