@@ -54,12 +54,17 @@ impl XdpSummary {
     }
 }
 
+/// What a queue's socket is called.
+pub(crate) fn socket_name(kind: SocketKind) -> &'static str {
+    match kind {
+        SocketKind::Signalling => "signalling",
+        SocketKind::Media => "media",
+    }
+}
+
 impl SocketSummary {
     fn new(counts: &SocketCounts) -> SocketSummary {
-        let kind = match counts.kind {
-            SocketKind::Signalling => "signalling",
-            SocketKind::Media => "media",
-        };
+        let kind = socket_name(counts.kind);
         let SocketCounts { queue, received, waiting, ring_full, dropped, .. } = *counts;
         SocketSummary { queue, kind, received, waiting, ring_full, dropped }
     }
