@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nightjar_capture::{SocketCounts, SourceStatistics, XdpCounts};
 use nightjar_pipeline::{AudioLedger, Ledger, SharedAudioLedger};
-use nightjar_wire::xdp::Counter;
+use nightjar_wire::xdp::{Counter, RedirectError};
 
 use super::exposition::{Exposition, Kind};
 use super::families::CORE;
@@ -51,11 +51,20 @@ pub(super) fn write_xdp(text: &mut Exposition, interfaces: &[XdpCounts]) {
     };
     let help = "Frames that the XDP program saw less those whose fate it counted: 0 when no frame comes.";
     each("nightjar_xdp_program_residual", Kind::Gauge, help, &XdpCounts::program_residual);
-    let help = "Redirected frames that no socket knows of: failed, or on their way while frames come.";
-    each("nightjar_xdp_redirect_failed", Kind::Gauge, help, &XdpCounts::redirect_failed);
+    let help = "Redirected frames less those whose fate is counted: on their way; 0 when no frame comes.";
+    each("nightjar_xdp_redirect_residual", Kind::Gauge, help, &XdpCounts::redirect_residual);
     let help = "Endpoints that found the XDP program's map full: their media is told by its shape.";
     let full = |counts: &XdpCounts| counts.endpoints_full as i64;
     each("nightjar_xdp_endpoints_full_total", Kind::Counter, help, &full);
+    let help = "Redirects that the kernel says have failed: failed: no other count has it; ring_full, no_room: \
+                the sockets count these too, so they are no terms of the ledger.";
+    let mut family = text.family("nightjar_xdp_redirect_errors_total", Kind::Counter, help);
+    for counts in interfaces {
+        for error in RedirectError::ALL {
+            let labels = [("interface", counts.interface.as_str()), ("reason", error.name())];
+            family.sample(&labels, counts.redirect_errors[error as usize]);
+        }
+    }
     write_sockets(text, interfaces);
 }
 
