@@ -94,7 +94,7 @@ fn has_address(name: &str) -> bool {
 }
 
 /// How many receive queues an interface has, by its driver; 1 when that cannot be asked.
-pub(crate) fn receive_queues(name: &str) -> u32 {
+pub fn receive_queues(name: &str) -> u32 {
     let channels = Ethtool::open(name).and_then(|ethtool| ethtool.channels());
     channels.map_or(1, |channels| (channels.now.receive + channels.now.combined).max(1))
 }
