@@ -6,6 +6,7 @@
 mod exposition;
 mod families;
 mod handover;
+mod levels;
 mod measured;
 mod server;
 

@@ -16,6 +16,7 @@ use serde::Serialize;
 pub use crate::cards::CardCounts;
 use crate::cpu;
 use crate::workers::WorkersReport;
+pub(crate) use xdp::socket_name;
 pub use xdp::{SocketSummary, XdpSummary};
 
 /// Seconds of CPU time by stage.

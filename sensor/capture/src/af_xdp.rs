@@ -29,6 +29,7 @@ mod lane;
 mod memory;
 mod program;
 mod queue;
+mod redirect_errors;
 mod ring;
 mod tap;
 

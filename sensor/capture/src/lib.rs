@@ -2,6 +2,7 @@
 
 mod af_packet;
 mod af_xdp;
+pub mod capability;
 mod clock;
 mod error;
 pub mod ethtool;
@@ -24,7 +25,7 @@ pub use af_xdp::{
 pub use clock::{CaptureClock, ClockPair};
 pub use error::SourceError;
 pub use file::{CaptureFile, CaptureFiles, read_capture_bytes};
-pub use interface::{host_use, interface_index, interface_names};
+pub use interface::{host_use, interface_index, interface_names, receive_queues};
 pub use live_sender::{LiveReport, LiveSender, LiveStream};
 pub use paced::{Pace, Paced, WallPace};
 pub use sender::FrameSender;

@@ -9,6 +9,7 @@ mod metrics;
 mod privileges;
 mod profile;
 mod refusals;
+mod ring_full;
 mod shutdown;
 mod sipp;
 mod torn_journal;
