@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use nightjar_wire::{LinkType, Nanos};
 
 use crate::SourceError;
+use crate::live;
 use crate::source::{PacketSource, RawFrame, Received, SourceStatistics};
 
 /// A frame that owns its bytes.
@@ -93,14 +94,17 @@ impl MemorySource {
 
 impl PacketSource for MemorySource {
     fn receive(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Result<Received, SourceError> {
+        self.receive_runs(&mut live::each(sink))
+    }
+
+    fn receive_runs(&mut self, sink: &mut impl FnMut(&[RawFrame<'_>])) -> Result<Received, SourceError> {
         match self.plays.pop_front() {
             None => Ok(Received::End),
             Some(Play::Idle(clock)) => Ok(Received::Idle(clock)),
             Some(Play::Frames(frames)) => {
-                for frame in &frames {
-                    self.statistics.count(frame.bytes.len(), frame.original_len);
-                    sink(frame.view());
-                }
+                let run: Vec<RawFrame<'_>> = frames.iter().map(MemoryFrame::view).collect();
+                self.statistics.count_all(&run);
+                sink(&run);
                 Ok(Received::Frames(frames.len()))
             }
         }

@@ -8,6 +8,7 @@ pub mod ethtool;
 pub mod fakes;
 mod file;
 mod interface;
+mod live;
 mod live_sender;
 mod merge;
 mod paced;

@@ -1,38 +1,19 @@
 //! One stream: an SSRC on a flow, whose call it belongs to, and its figures.
 
-use std::hash::{Hash, Hasher};
-use std::net::IpAddr;
-
 use nightjar_wire::{CallKey, FlowKey, Format, MediaKind, Nanos, PayloadType};
 use serde::{Deserialize, Serialize};
 
 use crate::figures::Figures;
 use crate::formats::{FormatUse, FormatUses, guessed_format};
+use crate::packed_key::PackedKey;
 
 /// What identifies a stream on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StreamKey {
     /// The flow.
     pub flow: FlowKey,
     /// RTP's synchronisation source.
     pub ssrc: u32,
-}
-
-impl Hash for StreamKey {
-    /// As few words as hold it: it is hashed with each packet.
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let FlowKey { realm, src, dst, src_port, dst_port } = self.flow;
-        let ports = u64::from(src_port) << 16 | u64::from(dst_port);
-        state.write_u64(ports << 32 | u64::from(self.ssrc));
-        match (src, dst) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                state.write_u64(u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits()));
-                state.write_u16(realm.0);
-            }
-            _ => (src, dst, realm).hash(state),
-        }
-    }
 }
 
 /// Whose a stream is.
@@ -67,10 +48,9 @@ pub struct StreamFacts {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[repr(C, align(64))]
 pub struct Stream {
-    /// Where it was seen.
-    pub key: StreamKey,
-    /// Unique during a sensor's run; journal records carry it.
-    pub id: u32,
+    /// `key`, as packets are held against it.
+    #[serde(skip)]
+    pub(crate) packed: PackedKey,
     /// Whose it is; `None` while no binding explains it.
     pub membership: Option<Membership>,
     /// Its figures.
@@ -78,6 +58,8 @@ pub struct Stream {
     pub(crate) uses: FormatUses,
     /// When the pipeline was last told that media flows.
     pub(crate) reported_at: Nanos,
+    /// Unique during a sensor's run; journal records carry it.
+    pub id: u32,
     /// RTP clock rate for jitter, in Hz.
     pub(crate) clock_rate: u32,
     /// A packet in sequence right behind another: what RTP does and other traffic does not.
@@ -89,6 +71,8 @@ pub struct Stream {
     /// Its key leads to another stream, or to none.
     #[serde(skip)]
     pub(crate) superseded: bool,
+    /// Where it was seen.
+    pub key: StreamKey,
     /// What it carries.
     pub kind: MediaKind,
     /// The formats that signalling names for its receiver.
@@ -102,17 +86,18 @@ pub struct Stream {
 impl Stream {
     pub(crate) fn new(id: u32, key: StreamKey, at: Nanos) -> Stream {
         Stream {
-            key,
-            id,
+            packed: key.into(),
             membership: None,
             figures: Figures::new(at),
             uses: FormatUses::default(),
             reported_at: Nanos::ZERO,
+            id,
             clock_rate: 8_000,
             in_sequence: 0,
             call_ended: false,
             away: false,
             superseded: false,
+            key,
             kind: MediaKind::Audio,
             formats: Vec::new(),
             copy_of: None,
@@ -123,7 +108,7 @@ impl Stream {
     /// Reads from each line that the next packet needs.
     #[inline]
     pub(crate) fn read_ahead(&self) -> u64 {
-        u64::from(self.key.ssrc) ^ self.figures.read_ahead() ^ self.reported_at.0
+        u64::from(self.packed.ssrc()) ^ self.figures.read_ahead() ^ self.reported_at.0
     }
 
     /// The payload types that it carried, in order of first use.
@@ -174,6 +159,6 @@ mod tests {
         assert_eq!(line(offset_of!(Stream, figures)), 1);
         let first = offset_of!(Stream, uses);
         assert_eq!((first % 64, line(first)), (0, line(offset_of!(Stream, superseded))));
-        assert!(size_of::<Stream>() <= 7 * 64, "{}", size_of::<Stream>());
+        assert!(size_of::<Stream>() <= 8 * 64, "{}", size_of::<Stream>());
     }
 }

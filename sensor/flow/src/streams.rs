@@ -7,11 +7,11 @@
 //! first ([`Streams::fetch`]): memory then answers at the same time.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use crate::packed_key::{KeyHasher, PackedKey};
 use crate::stream::{Stream, StreamKey};
 
 /// Streams that the slab takes memory for at a time.
@@ -24,9 +24,16 @@ pub(crate) struct Slot(u32);
 /// A key with its hash, and where its stream lay when it was last looked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Sought {
-    pub(crate) key: StreamKey,
+    key: PackedKey,
     hash: u32,
     slot: Option<Slot>,
+}
+
+impl Sought {
+    /// What is sought.
+    pub fn key(&self) -> StreamKey {
+        self.key.key()
+    }
 }
 
 /// An entry of the index by key. With the hash in it the index grows without asking the streams.
@@ -43,7 +50,7 @@ pub(crate) struct Streams {
     free: Vec<Slot>,
     by_key: HashTable<Indexed>,
     by_id: HashMap<u32, Slot, RandomState>,
-    hasher: RandomState,
+    hasher: KeyHasher,
 }
 
 impl Streams {
@@ -54,16 +61,16 @@ impl Streams {
 
     /// A key as it is looked for.
     #[inline]
-    pub(crate) fn seek(&self, key: StreamKey) -> Sought {
-        let hash = self.hasher.hash_one(key);
-        Sought { key, hash: (hash ^ hash >> 32) as u32, slot: None }
+    pub(crate) fn seek(&self, key: PackedKey) -> Sought {
+        Sought { key, hash: self.hasher.hash(&key), slot: None }
     }
 
     /// Looks for several keys at once and asks memory for what the next packet needs of their streams.
     pub(crate) fn fetch(&self, sought: &mut [Sought]) {
         for one in &mut *sought {
             // By the hash alone: the stream's own memory is not waited for.
-            one.slot = self.by_key.find(spread(one.hash), |entry| entry.hash == one.hash).map(|entry| entry.slot);
+            one.slot =
+                self.by_key.find(spread(one.hash), |entry| entry.hash == one.hash).map(|entry| entry.slot);
         }
         let mut read = 0;
         for slot in sought.iter().filter_map(|one| one.slot) {
@@ -76,7 +83,8 @@ impl Streams {
     /// The stream that a key leads to.
     #[inline]
     pub(crate) fn find(&self, sought: &Sought) -> Option<Slot> {
-        let leads_to = |slot| self.at(slot).is_some_and(|stream| stream.key == sought.key && !stream.superseded);
+        let leads_to =
+            |slot| self.at(slot).is_some_and(|stream| stream.packed == sought.key && !stream.superseded);
         if let Some(slot) = sought.slot.filter(|slot| leads_to(*slot)) {
             return Some(slot);
         }
@@ -110,7 +118,8 @@ impl Streams {
     /// another.
     pub(crate) fn insert(&mut self, stream: Stream) {
         self.remove(stream.id);
-        let sought = self.seek(stream.key);
+        let packed = PackedKey::from(stream.key);
+        let sought = self.seek(packed);
         if let Some(before) = self.find(&sought) {
             self.supersede(before);
         }
@@ -119,13 +128,14 @@ impl Streams {
         let entry = Indexed { hash: sought.hash, slot };
         self.by_key.insert_unique(spread(sought.hash), entry, |entry| spread(entry.hash));
         let Slot(place) = slot;
-        self.chunks[place as usize / CHUNK][place as usize % CHUNK] = Some(Stream { superseded: false, ..stream });
+        self.chunks[place as usize / CHUNK][place as usize % CHUNK] =
+            Some(Stream { packed, superseded: false, ..stream });
     }
 
     /// The stream's key leads nowhere any more; it is still found by its id.
     pub(crate) fn supersede(&mut self, slot: Slot) {
         let Some(stream) = self.at(slot).filter(|stream| !stream.superseded) else { return };
-        let hash = self.seek(stream.key).hash;
+        let hash = self.seek(stream.packed).hash;
         if let Ok(entry) = self.by_key.find_entry(spread(hash), |entry| entry.slot == slot) {
             entry.remove();
         }
@@ -182,7 +192,7 @@ mod tests {
     fn a_slot_that_was_found_before_does_not_mislead() {
         let mut streams = Streams::default();
         streams.insert(Stream::new(0, key(1), Nanos::ZERO));
-        let mut sought = [streams.seek(key(1)), streams.seek(v6(1, 1))];
+        let mut sought = [streams.seek(key(1).into()), streams.seek(v6(1, 1).into())];
         streams.fetch(&mut sought);
         let slot = sought[0].slot.expect("it is there");
         assert_eq!((streams.find(&sought[0]), sought[1].slot), (Some(slot), None));
@@ -225,7 +235,7 @@ mod tests {
                         ids.insert(id, number);
                     }
                     Step::Supersede(number) => {
-                        if let Some(slot) = streams.find(&streams.seek(key(number))) {
+                        if let Some(slot) = streams.find(&streams.seek(key(number).into())) {
                             streams.supersede(slot);
                         }
                         keys.remove(&number);
@@ -237,7 +247,7 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(streams.len(), ids.len());
-                let mut sought: Vec<Sought> = (0..40).map(|number| streams.seek(key(number))).collect();
+                let mut sought: Vec<Sought> = (0..40).map(|number| streams.seek(key(number).into())).collect();
                 for fetched in [false, true] {
                     for (number, sought) in (0..).zip(&sought) {
                         let found = streams.find(sought).and_then(|slot| streams.at(slot)).map(|stream| stream.id);

@@ -3,7 +3,7 @@
 //! the capture clock: the same frames give the same calls at any speed.
 
 use nightjar_capture::RawFrame;
-use nightjar_flow::{FlowTable, Limits, Placement, RtcpPlacement};
+use nightjar_flow::{FlowTable, Limits, Placement, RtcpPlacement, Sought};
 use nightjar_schema::{Call, EndCause};
 use nightjar_signal::{Directory, SignalConfig};
 use nightjar_wire::{
@@ -22,6 +22,7 @@ use crate::reassembly::{Outcome, Reassembly};
 use crate::recovery::Recovered;
 use crate::saved::Checkpoint;
 
+mod runs;
 mod signalled;
 
 /// A step of the capture clock that no call explains (a clock set, files of different years): the
@@ -123,6 +124,8 @@ pub struct CaptureCore<O> {
     /// Rows closed so far.
     closed: u64,
     evicted: Vec<Evicted>,
+    /// Streams of the packets at hand; emptied after each run.
+    sought: Vec<Sought>,
     /// Streams that an outage of the sensor has interrupted.
     interrupted: Interrupted,
     checkpoints: Checkpoints,
@@ -152,6 +155,7 @@ impl<O: CoreOutput> CaptureCore<O> {
             due: Nanos::MAX,
             closed: 0,
             evicted: Vec::new(),
+            sought: Vec::with_capacity(runs::GROUP),
             interrupted: Interrupted::default(),
             checkpoints: Checkpoints::new(config.checkpoint_every),
             config,
@@ -392,7 +396,11 @@ impl<O: CoreOutput> CaptureCore<O> {
         let Datagram { at, src, dst, payload, frames, .. } = *datagram;
         let class = classify(payload);
         let reason = match class {
-            MediaClass::Rtp => return self.handle_rtp(datagram),
+            MediaClass::Rtp => {
+                let Datagram { truncated, ip_id, .. } = *datagram;
+                let sought = self.flows.seek(FlowKey::new(src, dst), RtpView::ssrc_of(payload));
+                return self.handle_rtp(&Rtp { at, payload, truncated, ip_id, frames }, &sought);
+            }
             MediaClass::Rtcp => return self.handle_rtcp(datagram),
             _ if looks_like_sip(payload) => {
                 self.ledger.signalling += frames;
@@ -410,17 +418,18 @@ impl<O: CoreOutput> CaptureCore<O> {
         self.ledger.ignore(reason, frames);
     }
 
-    fn handle_rtp(&mut self, datagram: &Datagram<'_>) {
-        let Datagram { at, src, dst, payload, frames, .. } = *datagram;
-        if datagram.truncated && self.config.depth == Depth::Payload {
+    fn handle_rtp(&mut self, datagram: &Rtp<'_>, sought: &Sought) {
+        let Rtp { at, payload, truncated, ip_id, frames } = *datagram;
+        if truncated && self.config.depth == Depth::Payload {
             return self.ledger.drop(Dropped::Truncated, frames);
         }
         let rtp = match RtpView::parse(payload) {
             Ok(rtp) => rtp,
             // Padding is counted from the last byte, which a truncated packet lacks.
-            Err(_) if datagram.truncated => return self.ledger.drop(Dropped::Truncated, frames),
+            Err(_) if truncated => return self.ledger.drop(Dropped::Truncated, frames),
             Err(_) => {
-                let named = self.flows.bindings().names(dst) || self.flows.bindings().names(src);
+                let (flow, bindings) = (sought.key().flow, self.flows.bindings());
+                let named = bindings.names(flow.destination()) || bindings.names(flow.source());
                 return if named {
                     self.ledger.drop(Dropped::MalformedRtp, frames);
                 } else {
@@ -428,7 +437,7 @@ impl<O: CoreOutput> CaptureCore<O> {
                 };
             }
         };
-        match self.flows.handle_rtp(at, FlowKey::new(src, dst), &rtp, datagram.ip_id) {
+        match self.flows.handle_sought(at, sought, &rtp, ip_id) {
             Placement::Bound { stream, call, opened, active, returned } => {
                 if opened {
                     self.announce(stream);
@@ -521,6 +530,17 @@ struct Datagram<'a> {
     at: Nanos,
     src: Endpoint,
     dst: Endpoint,
+    payload: &'a [u8],
+    truncated: bool,
+    ip_id: Option<u16>,
+    /// Frames that it came in.
+    frames: u64,
+}
+
+/// One datagram that looks like RTP; its flow is known by what is sought.
+#[derive(Clone, Copy)]
+struct Rtp<'a> {
+    at: Nanos,
     payload: &'a [u8],
     truncated: bool,
     ip_id: Option<u16>,

@@ -92,8 +92,24 @@ impl Umem {
         (0..self.len()).step_by(self.frame_bytes as usize)
     }
 
-    /// The `len` bytes at `address` and as many as fit of the `before` bytes in front of them within
-    /// the chunk; `None` when the kernel's descriptor leaves the UMEM.
+    /// Asks memory for a frame's beginning and for what lies in front of it.
+    #[inline]
+    pub(super) fn fetch(&self, address: u64) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let place = self.mapping.base().as_ptr().wrapping_add(address as usize);
+            // SAFETY: a hint to the processor, which reads nothing and faults on no address.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(place.cast());
+                _mm_prefetch::<_MM_HINT_T0>(place.wrapping_sub(64).cast());
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = address;
+    }
+
+    /// The `len` bytes at `address`; `None` when the kernel's descriptor leaves the UMEM.
     ///
     /// # Safety
     /// The chunk must be the sensor's: received through a ring and not yet given back.
