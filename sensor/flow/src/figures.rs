@@ -104,12 +104,6 @@ impl Figures {
         }
     }
 
-    /// Reads from each line that the next packet needs.
-    #[inline]
-    pub(crate) fn read_ahead(&self) -> u64 {
-        self.packets ^ u64::from(self.recent[0].timestamp ^ self.recent[RECENT / 2].timestamp)
-    }
-
     /// The newest packet's sequence number.
     pub fn newest(&self) -> SeqNumber {
         SeqNumber(self.highest as u16)

@@ -42,11 +42,6 @@ impl PackedKey {
         }
     }
 
-    #[inline]
-    pub(crate) fn ssrc(&self) -> u32 {
-        self.ssrc
-    }
-
     /// As everybody else knows it.
     pub(crate) fn key(&self) -> StreamKey {
         let address = |bits: u128, is_v6: bool| match is_v6 {

@@ -1,5 +1,7 @@
 //! One stream: an SSRC on a flow, whose call it belongs to, and its figures.
 
+use std::mem::offset_of;
+
 use nightjar_wire::{CallKey, FlowKey, Format, MediaKind, Nanos, PayloadType};
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +46,7 @@ pub struct StreamFacts {
     pub continues: Option<u32>,
 }
 
-/// A stream and all that is known about it. What each packet needs comes first, in four lines of the cache.
+/// A stream and all that is known about it. What each packet needs comes first, in five lines of the cache.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[repr(C, align(64))]
 pub struct Stream {
@@ -71,6 +73,9 @@ pub struct Stream {
     /// Its key leads to another stream, or to none.
     #[serde(skip)]
     pub(crate) superseded: bool,
+    /// It is none: its slot is free.
+    #[serde(skip)]
+    pub(crate) vacant: bool,
     /// Where it was seen.
     pub key: StreamKey,
     /// What it carries.
@@ -97,6 +102,7 @@ impl Stream {
             call_ended: false,
             away: false,
             superseded: false,
+            vacant: false,
             key,
             kind: MediaKind::Audio,
             formats: Vec::new(),
@@ -105,10 +111,21 @@ impl Stream {
         }
     }
 
-    /// Reads from each line that the next packet needs.
+    /// What lies in a slot without a stream.
+    pub(crate) fn vacant() -> Stream {
+        let key = PackedKey::default().key();
+        Stream { superseded: true, vacant: true, ..Stream::new(0, key, Nanos::ZERO) }
+    }
+
+    /// A place in each line of the cache that the next packet needs.
     #[inline]
-    pub(crate) fn read_ahead(&self) -> u64 {
-        u64::from(self.packed.ssrc()) ^ self.figures.read_ahead() ^ self.reported_at.0
+    pub(crate) fn lines(&self) -> [*const u8; 5] {
+        // The key; the figures with the packets that are remembered; the uses.
+        const LINES: [usize; 5] =
+            [0, HOT_FIGURES, HOT_FIGURES + 64, HOT_FIGURES + 128, offset_of!(Stream, uses)];
+        const HOT_FIGURES: usize = offset_of!(Stream, figures);
+        let start = std::ptr::from_ref(self).cast::<u8>();
+        LINES.map(|line| start.wrapping_add(line))
     }
 
     /// The payload types that it carried, in order of first use.
@@ -148,17 +165,17 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
-    use std::mem::{offset_of, size_of};
+    use std::mem::size_of;
 
     use super::*;
 
     #[test]
-    fn what_a_packet_needs_lies_in_four_lines() {
+    fn what_a_packet_needs_lies_in_five_lines() {
         let line = |at: usize| at / 64;
         assert_eq!(line(offset_of!(Stream, membership) + size_of::<Option<Membership>>() - 1), 0);
         assert_eq!(line(offset_of!(Stream, figures)), 1);
         let first = offset_of!(Stream, uses);
-        assert_eq!((first % 64, line(first)), (0, line(offset_of!(Stream, superseded))));
+        assert_eq!((first % 64, line(first)), (0, line(offset_of!(Stream, vacant))));
         assert!(size_of::<Stream>() <= 8 * 64, "{}", size_of::<Stream>());
     }
 }

@@ -43,9 +43,9 @@ struct Indexed {
     slot: Slot,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Streams {
-    chunks: Vec<Box<[Option<Stream>]>>,
+    chunks: Vec<Box<[Stream]>>,
     /// Slots without a stream.
     free: Vec<Slot>,
     by_key: HashTable<Indexed>,
@@ -65,19 +65,18 @@ impl Streams {
         Sought { key, hash: self.hasher.hash(&key), slot: None }
     }
 
-    /// Looks for several keys at once and asks memory for what the next packet needs of their streams.
-    pub(crate) fn fetch(&self, sought: &mut [Sought]) {
+    /// Looks for several keys at once and lets `ask` ask memory for what the next packet needs of their
+    /// streams.
+    #[inline]
+    pub(crate) fn fetch(&self, sought: &mut [Sought], ask: impl Fn(*const u8)) {
         for one in &mut *sought {
             // By the hash alone: the stream's own memory is not waited for.
-            one.slot =
-                self.by_key.find(spread(one.hash), |entry| entry.hash == one.hash).map(|entry| entry.slot);
+            let entry = self.by_key.find(spread(one.hash), |entry| entry.hash == one.hash);
+            one.slot = entry.map(|entry| entry.slot);
         }
-        let mut read = 0;
         for slot in sought.iter().filter_map(|one| one.slot) {
-            read ^= self.at(slot).map_or(0, Stream::read_ahead);
+            self.place(slot).lines().into_iter().for_each(&ask);
         }
-        // Read for the sake of reading.
-        std::hint::black_box(read);
     }
 
     /// The stream that a key leads to.
@@ -93,13 +92,23 @@ impl Streams {
     }
 
     #[inline]
-    pub(crate) fn at(&self, Slot(slot): Slot) -> Option<&Stream> {
-        self.chunks[slot as usize / CHUNK][slot as usize % CHUNK].as_ref()
+    fn place(&self, Slot(slot): Slot) -> &Stream {
+        &self.chunks[slot as usize / CHUNK][slot as usize % CHUNK]
     }
 
     #[inline]
-    pub(crate) fn at_mut(&mut self, Slot(slot): Slot) -> Option<&mut Stream> {
-        self.chunks[slot as usize / CHUNK][slot as usize % CHUNK].as_mut()
+    fn place_mut(&mut self, Slot(slot): Slot) -> &mut Stream {
+        &mut self.chunks[slot as usize / CHUNK][slot as usize % CHUNK]
+    }
+
+    #[inline]
+    pub(crate) fn at(&self, slot: Slot) -> Option<&Stream> {
+        Some(self.place(slot)).filter(|stream| !stream.vacant)
+    }
+
+    #[inline]
+    pub(crate) fn at_mut(&mut self, slot: Slot) -> Option<&mut Stream> {
+        Some(self.place_mut(slot)).filter(|stream| !stream.vacant)
     }
 
     pub(crate) fn get(&self, id: u32) -> Option<&Stream> {
@@ -127,9 +136,7 @@ impl Streams {
         self.by_id.insert(stream.id, slot);
         let entry = Indexed { hash: sought.hash, slot };
         self.by_key.insert_unique(spread(sought.hash), entry, |entry| spread(entry.hash));
-        let Slot(place) = slot;
-        self.chunks[place as usize / CHUNK][place as usize % CHUNK] =
-            Some(Stream { packed, superseded: false, ..stream });
+        *self.place_mut(slot) = Stream { packed, superseded: false, vacant: false, ..stream };
     }
 
     /// The stream's key leads nowhere any more; it is still found by its id.
@@ -149,14 +156,13 @@ impl Streams {
         let slot = self.by_id.remove(&id)?;
         self.supersede(slot);
         self.free.push(slot);
-        let Slot(place) = slot;
-        self.chunks[place as usize / CHUNK][place as usize % CHUNK].take()
+        Some(std::mem::replace(self.place_mut(slot), Stream::vacant()))
     }
 
     fn free_slot(&mut self) -> Slot {
         if self.free.is_empty() {
             let first = self.chunks.len() * CHUNK;
-            self.chunks.push(std::iter::repeat_with(|| None).take(CHUNK).collect());
+            self.chunks.push(std::iter::repeat_with(Stream::vacant).take(CHUNK).collect());
             self.free.extend((first..first + CHUNK).rev().map(|slot| Slot(slot as u32)));
         }
         self.free.pop().expect("a chunk has slots")
@@ -193,7 +199,7 @@ mod tests {
         let mut streams = Streams::default();
         streams.insert(Stream::new(0, key(1), Nanos::ZERO));
         let mut sought = [streams.seek(key(1).into()), streams.seek(v6(1, 1).into())];
-        streams.fetch(&mut sought);
+        streams.fetch(&mut sought, |_| ());
         let slot = sought[0].slot.expect("it is there");
         assert_eq!((streams.find(&sought[0]), sought[1].slot), (Some(slot), None));
         streams.supersede(slot);
@@ -253,7 +259,7 @@ mod tests {
                         let found = streams.find(sought).and_then(|slot| streams.at(slot)).map(|stream| stream.id);
                         prop_assert_eq!(found, keys.get(&number).copied(), "{} {}", number, fetched);
                     }
-                    streams.fetch(&mut sought);
+                    streams.fetch(&mut sought, |_| ());
                 }
                 for (id, number) in &ids {
                     prop_assert_eq!(streams.get(*id).map(|stream| stream.key), Some(key(*number)));

@@ -1,5 +1,5 @@
 //! Header analysis of frames that lie ready in memory: what a packet costs a capture core when no kernel and
-//! no file is in its way, with few flows and with many. `benchmarks/from-memory` runs it.
+//! no file is in its way, with few flows and with many.
 
 use std::hint::black_box;
 

@@ -6,6 +6,8 @@ use rustix::fd::BorrowedFd;
 use rustix::io;
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
+use crate::prefetch::prefetch;
+
 /// A mapping that ends with its owner.
 #[derive(Debug)]
 pub(super) struct Mapping {
@@ -95,18 +97,9 @@ impl Umem {
     /// Asks memory for a frame's beginning and for what lies in front of it.
     #[inline]
     pub(super) fn fetch(&self, address: u64) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let place = self.mapping.base().as_ptr().wrapping_add(address as usize);
-            // SAFETY: a hint to the processor, which reads nothing and faults on no address.
-            unsafe {
-                _mm_prefetch::<_MM_HINT_T0>(place.cast());
-                _mm_prefetch::<_MM_HINT_T0>(place.wrapping_sub(64).cast());
-            }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = address;
+        let place = self.mapping.base().as_ptr().wrapping_add(address as usize);
+        prefetch(place);
+        prefetch(place.wrapping_sub(64));
     }
 
     /// The `len` bytes at `address`; `None` when the kernel's descriptor leaves the UMEM.

@@ -2,13 +2,13 @@
 //! streams, then each frame is handled in its turn. With one after the other a core waits for memory with
 //! each packet.
 
-use nightjar_capture::RawFrame;
+use nightjar_capture::{RawFrame, prefetch};
 use nightjar_wire::{LinkType, RtpFrame};
 
 use super::{CaptureCore, CoreOutput, Rtp};
 
-/// Frames that are looked at together: as many as a core can wait for at the same time.
-pub(super) const GROUP: usize = 16;
+/// Frames that are looked at together: memory has answered for the last when the first are handled.
+pub(super) const GROUP: usize = 32;
 
 impl<O: CoreOutput> CaptureCore<O> {
     /// As [`CaptureCore::handle_frame`] with each frame in turn.
@@ -35,7 +35,7 @@ impl<O: CoreOutput> CaptureCore<O> {
             let RtpFrame { datagram: payload, truncated, ip_id, .. } = seen;
             *read = Some(Rtp { at: frame.at, payload, truncated, ip_id: Some(ip_id), frames: 1 });
         }
-        self.flows.fetch(&mut sought);
+        self.flows.fetch(&mut sought, prefetch);
         let mut streams = sought.iter();
         for (frame, read) in frames.iter().zip(&read) {
             match read.as_ref().zip(if read.is_some() { streams.next() } else { None }) {
