@@ -15,6 +15,8 @@ const RTP: usize = UDP + 8;
 /// What is read of such a frame.
 #[derive(Clone, Copy)]
 pub struct RtpFrame<'a> {
+    /// Outermost VLAN id, if tagged.
+    pub vlan: Option<u16>,
     /// Sender.
     pub src: Ipv4Addr,
     /// Receiver.
@@ -37,14 +39,16 @@ impl<'a> RtpFrame<'a> {
     /// Reads an Ethernet frame; `None` when it is none of those, or damaged.
     #[inline]
     pub fn read(bytes: &'a [u8]) -> Option<RtpFrame<'a>> {
-        let mut start = 14;
+        let (mut start, mut vlan) = (14, None);
         let mut ethertype: &[u8; 2] = bytes.get(12..)?.first_chunk()?;
         // As many tags as the decoder knows.
         for _ in 0..4 {
             if !matches!(ethertype, [0x81, 0] | [0x88, 0xa8] | [0x91, 0]) {
                 break;
             }
-            ethertype = bytes.get(start + 2..)?.first_chunk()?;
+            let tag: &[u8; 4] = bytes.get(start..)?.first_chunk()?;
+            vlan = vlan.or(Some(u16::from_be_bytes([tag[0], tag[1]]) & 0x0fff));
+            ethertype = tag.last_chunk()?;
             start += 4;
         }
         let ip = bytes.get(start..)?;
@@ -65,6 +69,7 @@ impl<'a> RtpFrame<'a> {
         let promised = udp - 8;
         let datagram = &ip[RTP..RTP + captured.min(promised)];
         (classify(datagram) == MediaClass::Rtp).then(|| RtpFrame {
+            vlan,
             src: Ipv4Addr::from_bits(word(12)),
             dst: Ipv4Addr::from_bits(word(16)),
             src_port: half(UDP),
@@ -86,7 +91,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{LinkType, Transport, decode_frame};
+    use crate::{Frame, LinkType, Transport, decode_frame};
 
     /// A frame of some RTP, with so many VLAN tags.
     fn frame(tags: usize, payload: usize) -> Vec<u8> {
@@ -101,21 +106,23 @@ mod tests {
         bytes
     }
 
-    /// What the decoder says of the frame, if that is RTP over IPv4.
-    fn decoded(bytes: &[u8]) -> Option<(IpAddr, IpAddr, u16, u16, Option<u16>, Vec<u8>, bool)> {
-        let frame = decode_frame(LinkType::Ethernet, bytes).ok()?;
-        let Transport::Udp { src_port, dst_port, payload, truncated } = frame.transport else { return None };
-        let network = frame.network;
+    /// VLAN, addresses, ports, identification, datagram, whether it is cut.
+    type Read = (Option<u16>, [IpAddr; 2], [u16; 2], Option<u16>, Vec<u8>, bool);
+
+    /// What the decoder says of the frame, if that is RTP.
+    fn decoded(bytes: &[u8]) -> Option<Read> {
+        let Frame { vlan, network, transport } = decode_frame(LinkType::Ethernet, bytes).ok()?;
+        let Transport::Udp { src_port, dst_port, payload, truncated } = transport else { return None };
+        let (addrs, ports) = ([network.src, network.dst], [src_port, dst_port]);
         let is_rtp = classify(payload) == MediaClass::Rtp;
-        is_rtp
-            .then(|| (network.src, network.dst, src_port, dst_port, network.id, payload.to_vec(), truncated))
+        is_rtp.then(|| (vlan, addrs, ports, network.id, payload.to_vec(), truncated))
     }
 
-    fn read(bytes: &[u8]) -> Option<(IpAddr, IpAddr, u16, u16, Option<u16>, Vec<u8>, bool)> {
+    fn read(bytes: &[u8]) -> Option<Read> {
         RtpFrame::read(bytes).map(|seen| {
             assert_eq!(seen.ssrc, RtpView::ssrc_of(seen.datagram));
-            let RtpFrame { src, dst, src_port, dst_port, ip_id, datagram, truncated, .. } = seen;
-            (src.into(), dst.into(), src_port, dst_port, Some(ip_id), datagram.to_vec(), truncated)
+            let (addrs, ports) = ([seen.src.into(), seen.dst.into()], [seen.src_port, seen.dst_port]);
+            (seen.vlan, addrs, ports, Some(seen.ip_id), seen.datagram.to_vec(), seen.truncated)
         })
     }
 

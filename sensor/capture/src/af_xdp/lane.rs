@@ -196,8 +196,7 @@ impl Reader {
             umem.fetch(later.addr);
         }
         // SAFETY: the descriptor waits in the ring, so its chunk is ours.
-        let before: Option<[u8; Metadata::LEN]> = unsafe { umem.take_before(descriptor.addr) };
-        let metadata = before.as_ref().and_then(|bytes| Metadata::read(bytes));
+        let metadata = unsafe { umem.metadata(descriptor.addr) };
         self.unstamped += u64::from(metadata.is_none());
         let stamp = |metadata: Metadata| clock.of_monotonic(Nanos(metadata.monotonic_ns));
         self.head = Some(metadata.map_or_else(|| clock.now(), stamp));
