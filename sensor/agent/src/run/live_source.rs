@@ -79,6 +79,13 @@ impl PacketSource for LiveSource {
         }
     }
 
+    fn receive_runs(&mut self, sink: &mut impl FnMut(&[RawFrame<'_>])) -> Result<Received, SourceError> {
+        match self {
+            LiveSource::Xdp(source) => source.receive_runs(sink),
+            LiveSource::Packet(source) => source.receive_runs(sink),
+        }
+    }
+
     fn stop(&mut self) -> Result<Stopped, SourceError> {
         match self {
             LiveSource::Xdp(source) => source.stop(),

@@ -223,7 +223,7 @@ fn counts_of(queue: u32, lane: &Lane) -> Result<SocketCounts, ProgramError> {
     Ok(SocketCounts {
         queue,
         kind: lane.kind,
-        received: lane.received,
+        received: lane.received(),
         waiting: u64::from(lane.waiting()),
         ring_full: kernel.rx_ring_full.unwrap_or(0),
         dropped: kernel.rx_dropped,
