@@ -2,9 +2,7 @@
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, XskMap};
-use nightjar_wire::xdp::{
-    Counter, EndpointKey, EndpointVerdict, MAX_QUEUES, PortSet, Settings, Tables,
-};
+use nightjar_wire::xdp::{Counter, EndpointKey, EndpointVerdict, MAX_QUEUES, PortSet, Settings, Tables};
 
 /// Learned endpoints and verdicts. The sensor sets its size when it loads the program.
 #[map]

@@ -101,8 +101,15 @@ impl Cards {
     }
 }
 
+/// Frames that an interface's card has missed since it was started.
+pub(crate) fn missed_ever(interface: &str, library: &Library) -> u64 {
+    let reading = Card::of(interface, library).read().unwrap_or_default();
+    reading.missed.iter().map(|(_, frames)| frames).sum()
+}
+
 impl Card {
-    fn watch(interface: &str, library: &Library) -> Card {
+    /// Without a reading yet.
+    fn of(interface: &str, library: &Library) -> Card {
         let ethtool = Ethtool::open(interface).ok();
         let driver = ethtool.as_ref().and_then(|ethtool| ethtool.driver().ok());
         let profile = driver.as_ref().and_then(|driver| {
@@ -110,7 +117,7 @@ impl Card {
             library.nic_for(&driver.driver, pci.id.as_deref())
         });
         let meaning = profile.and_then(|profile| profile.counters.as_ref());
-        let mut card = Card {
+        Card {
             interface: interface.to_owned(),
             driver: driver.map(|driver| driver.driver),
             profile: profile.map(|profile| profile.name.clone()),
@@ -119,7 +126,11 @@ impl Card {
             folder: sysfs::interface(interface),
             before: Reading::default(),
             said: AtomicBool::new(false),
-        };
+        }
+    }
+
+    fn watch(interface: &str, library: &Library) -> Card {
+        let mut card = Card::of(interface, library);
         card.before = card.read().unwrap_or_default();
         let told_by: Vec<&str> = card.before.missed.iter().map(|(name, _)| name.as_str()).collect();
         if told_by.is_empty() {

@@ -7,6 +7,7 @@ mod admission;
 mod exposition;
 mod families;
 mod handover;
+mod levels;
 mod measured;
 mod server;
 

@@ -38,6 +38,7 @@ use crate::config::{Config, Input};
 use crate::cpu;
 use crate::metrics::{self, Measured, Publisher};
 use crate::privilege;
+use crate::profile::plan::HostPlan;
 use crate::summary::{AdmissionSummary, SourceSummary, Summary, XdpSummary};
 use crate::workers::{BLOCKS, Setup, worker_config, worker_count};
 use desk::SharedDesk;
@@ -60,6 +61,10 @@ pub fn run(args: &Run) -> Result<(), String> {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     log.with_ansi(std::io::stderr().is_terminal()).init();
     let mut config = crate::config::load(&args.config).map_err(|error| error.to_string())?;
+    if let Input::Interfaces(interfaces) = &config.input {
+        config.host = HostPlan::take(config.host_profile.as_deref(), interfaces)?;
+        config.workers = if config.workers == 0 { config.host.worker_count() } else { config.workers };
+    }
     let stop = stop_on_signals()?;
     privilege::keep_what_setup_takes()?;
     if let Input::Interfaces(interfaces) = &config.input {

@@ -18,6 +18,7 @@ pub use crate::cards::CardCounts;
 use crate::cpu;
 use crate::workers::WorkersReport;
 pub use admission::AdmissionSummary;
+pub(crate) use xdp::socket_name;
 pub use xdp::{SocketSummary, XdpSummary};
 
 /// Seconds of CPU time by stage.

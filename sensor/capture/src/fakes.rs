@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use nightjar_wire::{LinkType, Nanos};
 
 use crate::SourceError;
+use crate::live;
 use crate::source::{PacketSource, RawFrame, Received, RingLoss, SourceStatistics};
 
 /// A frame that owns its bytes.
@@ -97,6 +98,10 @@ impl MemorySource {
 
 impl PacketSource for MemorySource {
     fn receive(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Result<Received, SourceError> {
+        self.receive_runs(&mut live::each(sink))
+    }
+
+    fn receive_runs(&mut self, sink: &mut impl FnMut(&[RawFrame<'_>])) -> Result<Received, SourceError> {
         match self.plays.pop_front() {
             None => Ok(Received::End),
             Some(Play::Idle(clock)) => Ok(Received::Idle(clock)),
@@ -106,10 +111,9 @@ impl PacketSource for MemorySource {
                 Ok(Received::Idle(loss.to))
             }
             Some(Play::Frames(frames)) => {
-                for frame in &frames {
-                    self.statistics.count(frame.bytes.len(), frame.original_len);
-                    sink(frame.view());
-                }
+                let run: Vec<RawFrame<'_>> = frames.iter().map(MemoryFrame::view).collect();
+                self.statistics.count_all(&run);
+                sink(&run);
                 Ok(Received::Frames(frames.len()))
             }
         }

@@ -22,6 +22,12 @@ pub struct RawFrame<'a> {
     pub original_len: u32,
 }
 
+impl RawFrame<'_> {
+    /// No frame: what a run is filled up with.
+    pub(crate) const NONE: RawFrame<'static> =
+        RawFrame { at: Nanos::ZERO, link: LinkType::Ethernet, interface: 0, bytes: &[], original_len: 0 };
+}
+
 /// What one call of [`PacketSource::receive`] brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
@@ -88,6 +94,14 @@ impl SourceStatistics {
         self.truncated += u64::from(captured < original_len as usize);
     }
 
+    /// Counts frames that go to the sink.
+    #[inline]
+    pub(crate) fn count_all(&mut self, frames: &[RawFrame<'_>]) {
+        for frame in frames {
+            self.count(frame.bytes.len(), frame.original_len);
+        }
+    }
+
     /// Adds another source's counts, for sources that were read one after the other.
     pub(crate) fn add(&mut self, other: &SourceStatistics) {
         self.received += other.received;
@@ -125,6 +139,15 @@ pub trait PacketSource {
     /// given. The next call goes on behind the fault where there is something (another file), else
     /// it says [`Received::End`].
     fn receive(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Result<Received, SourceError>;
+
+    /// As [`PacketSource::receive`], several frames at a time where the source has them at hand: who
+    /// looks at all of them first waits for memory once.
+    ///
+    /// # Errors
+    /// As [`PacketSource::receive`].
+    fn receive_runs(&mut self, sink: &mut impl FnMut(&[RawFrame<'_>])) -> Result<Received, SourceError> {
+        self.receive(&mut |frame| sink(std::slice::from_ref(&frame)))
+    }
 
     /// Lets nothing more in. A live source then still gives what had arrived by now.
     ///

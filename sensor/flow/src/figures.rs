@@ -104,12 +104,6 @@ impl Figures {
         }
     }
 
-    /// Reads from each line that the next packet needs.
-    #[inline]
-    pub(crate) fn read_ahead(&self) -> u64 {
-        self.packets ^ u64::from(self.recent[0].timestamp ^ self.recent[RECENT / 2].timestamp)
-    }
-
     /// The newest packet's sequence number.
     pub fn newest(&self) -> SeqNumber {
         SeqNumber(self.highest as u16)
@@ -136,6 +130,7 @@ impl Figures {
     }
 
     /// How many numbers are missing before `sequence` if that comes next.
+    #[inline]
     pub fn missing_before(&self, sequence: SeqNumber) -> u16 {
         let ahead = i32::from(sequence.since(self.newest()));
         if self.packets > 0 && (2..MAX_DROPOUT).contains(&ahead) { ahead as u16 - 1 } else { 0 }
@@ -179,6 +174,7 @@ impl Figures {
     }
 
     /// Counts one packet. `ip_id` is IPv4's identification, `len` the datagram's length.
+    #[inline]
     pub fn handle_packet(
         &mut self,
         at: Nanos,
@@ -211,6 +207,7 @@ impl Figures {
     }
 
     /// Where a number stands, without counting it.
+    #[inline]
     fn place(&self, at: Nanos, sequence: SeqNumber) -> Sequence {
         if self.packets == 0 {
             return Sequence::Newest;
@@ -230,6 +227,7 @@ impl Figures {
         }
     }
 
+    #[inline]
     fn commit(&mut self, place: Sequence, sequence: SeqNumber) {
         let step = i64::from(sequence.since(self.newest()));
         match place {
@@ -278,6 +276,7 @@ impl Figures {
         self.recent[..known].iter().any(|old| new.repeats(old))
     }
 
+    #[inline]
     fn add_jitter(&mut self, at: Nanos, timestamp: RtpTime, clock_rate: u32) {
         let (last_time, last_at) = (self.transit_time, self.transit_at);
         let ticks = timestamp.since(last_time);

@@ -30,6 +30,7 @@ pub(crate) struct FormatUses {
 }
 
 impl FormatUses {
+    #[inline]
     pub(crate) fn handle_packet(&mut self, at: Nanos, payload_type: PayloadType, payload: &[u8]) {
         let like_event = is_like_event(payload);
         if let Some(current) = self.uses.get_mut(self.current)

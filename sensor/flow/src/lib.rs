@@ -6,6 +6,7 @@
 mod bindings;
 mod figures;
 mod formats;
+mod packed_key;
 mod recent_datagrams;
 mod stream;
 mod streams;

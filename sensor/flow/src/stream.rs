@@ -1,38 +1,21 @@
 //! One stream: an SSRC on a flow, whose call it belongs to, and its figures.
 
-use std::hash::{Hash, Hasher};
-use std::net::IpAddr;
+use std::mem::offset_of;
 
 use nightjar_wire::{CallKey, FlowKey, Format, MediaKind, Nanos, PayloadType};
 use serde::{Deserialize, Serialize};
 
 use crate::figures::Figures;
 use crate::formats::{FormatUse, FormatUses, guessed_format};
+use crate::packed_key::PackedKey;
 
 /// What identifies a stream on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StreamKey {
     /// The flow.
     pub flow: FlowKey,
     /// RTP's synchronisation source.
     pub ssrc: u32,
-}
-
-impl Hash for StreamKey {
-    /// As few words as hold it: it is hashed with each packet.
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let FlowKey { realm, src, dst, src_port, dst_port } = self.flow;
-        let ports = u64::from(src_port) << 16 | u64::from(dst_port);
-        state.write_u64(ports << 32 | u64::from(self.ssrc));
-        match (src, dst) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                state.write_u64(u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits()));
-                state.write_u16(realm.0);
-            }
-            _ => (src, dst, realm).hash(state),
-        }
-    }
 }
 
 /// Whose a stream is.
@@ -63,14 +46,13 @@ pub struct StreamFacts {
     pub continues: Option<u32>,
 }
 
-/// A stream and all that is known about it. What each packet needs comes first, in four lines of the cache.
+/// A stream and all that is known about it. What each packet needs comes first, in five lines of the cache.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[repr(C, align(64))]
 pub struct Stream {
-    /// Where it was seen.
-    pub key: StreamKey,
-    /// Unique during a sensor's run; journal records carry it.
-    pub id: u32,
+    /// `key`, as packets are held against it.
+    #[serde(skip)]
+    pub(crate) packed: PackedKey,
     /// Whose it is; `None` while no binding explains it.
     pub membership: Option<Membership>,
     /// Its figures.
@@ -78,6 +60,8 @@ pub struct Stream {
     pub(crate) uses: FormatUses,
     /// When the pipeline was last told that media flows.
     pub(crate) reported_at: Nanos,
+    /// Unique during a sensor's run; journal records carry it.
+    pub id: u32,
     /// RTP clock rate for jitter, in Hz.
     pub(crate) clock_rate: u32,
     /// A packet in sequence right behind another: what RTP does and other traffic does not.
@@ -89,6 +73,11 @@ pub struct Stream {
     /// Its key leads to another stream, or to none.
     #[serde(skip)]
     pub(crate) superseded: bool,
+    /// It is none: its slot is free.
+    #[serde(skip)]
+    pub(crate) vacant: bool,
+    /// Where it was seen.
+    pub key: StreamKey,
     /// What it carries.
     pub kind: MediaKind,
     /// The formats that signalling names for its receiver.
@@ -102,17 +91,19 @@ pub struct Stream {
 impl Stream {
     pub(crate) fn new(id: u32, key: StreamKey, at: Nanos) -> Stream {
         Stream {
-            key,
-            id,
+            packed: key.into(),
             membership: None,
             figures: Figures::new(at),
             uses: FormatUses::default(),
             reported_at: Nanos::ZERO,
+            id,
             clock_rate: 8_000,
             in_sequence: 0,
             call_ended: false,
             away: false,
             superseded: false,
+            vacant: false,
+            key,
             kind: MediaKind::Audio,
             formats: Vec::new(),
             copy_of: None,
@@ -120,10 +111,21 @@ impl Stream {
         }
     }
 
-    /// Reads from each line that the next packet needs.
+    /// What lies in a slot without a stream.
+    pub(crate) fn vacant() -> Stream {
+        let key = PackedKey::default().key();
+        Stream { superseded: true, vacant: true, ..Stream::new(0, key, Nanos::ZERO) }
+    }
+
+    /// A place in each line of the cache that the next packet needs.
     #[inline]
-    pub(crate) fn read_ahead(&self) -> u64 {
-        u64::from(self.key.ssrc) ^ self.figures.read_ahead() ^ self.reported_at.0
+    pub(crate) fn lines(&self) -> [*const u8; 5] {
+        // The key; the figures with the packets that are remembered; the uses.
+        const LINES: [usize; 5] =
+            [0, HOT_FIGURES, HOT_FIGURES + 64, HOT_FIGURES + 128, offset_of!(Stream, uses)];
+        const HOT_FIGURES: usize = offset_of!(Stream, figures);
+        let start = std::ptr::from_ref(self).cast::<u8>();
+        LINES.map(|line| start.wrapping_add(line))
     }
 
     /// The payload types that it carried, in order of first use.
@@ -163,17 +165,17 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
-    use std::mem::{offset_of, size_of};
+    use std::mem::size_of;
 
     use super::*;
 
     #[test]
-    fn what_a_packet_needs_lies_in_four_lines() {
+    fn what_a_packet_needs_lies_in_five_lines() {
         let line = |at: usize| at / 64;
         assert_eq!(line(offset_of!(Stream, membership) + size_of::<Option<Membership>>() - 1), 0);
         assert_eq!(line(offset_of!(Stream, figures)), 1);
         let first = offset_of!(Stream, uses);
-        assert_eq!((first % 64, line(first)), (0, line(offset_of!(Stream, superseded))));
-        assert!(size_of::<Stream>() <= 7 * 64, "{}", size_of::<Stream>());
+        assert_eq!((first % 64, line(first)), (0, line(offset_of!(Stream, vacant))));
+        assert!(size_of::<Stream>() <= 8 * 64, "{}", size_of::<Stream>());
     }
 }

@@ -7,11 +7,11 @@
 //! first ([`Streams::fetch`]): memory then answers at the same time.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use crate::packed_key::{KeyHasher, PackedKey};
 use crate::stream::{Stream, StreamKey};
 
 /// Streams that the slab takes memory for at a time.
@@ -24,9 +24,16 @@ pub(crate) struct Slot(u32);
 /// A key with its hash, and where its stream lay when it was last looked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Sought {
-    pub(crate) key: StreamKey,
+    key: PackedKey,
     hash: u32,
     slot: Option<Slot>,
+}
+
+impl Sought {
+    /// What is sought.
+    pub fn key(&self) -> StreamKey {
+        self.key.key()
+    }
 }
 
 /// An entry of the index by key. With the hash in it the index grows without asking the streams.
@@ -36,14 +43,14 @@ struct Indexed {
     slot: Slot,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Streams {
-    chunks: Vec<Box<[Option<Stream>]>>,
+    chunks: Vec<Box<[Stream]>>,
     /// Slots without a stream.
     free: Vec<Slot>,
     by_key: HashTable<Indexed>,
     by_id: HashMap<u32, Slot, RandomState>,
-    hasher: RandomState,
+    hasher: KeyHasher,
 }
 
 impl Streams {
@@ -54,29 +61,29 @@ impl Streams {
 
     /// A key as it is looked for.
     #[inline]
-    pub(crate) fn seek(&self, key: StreamKey) -> Sought {
-        let hash = self.hasher.hash_one(key);
-        Sought { key, hash: (hash ^ hash >> 32) as u32, slot: None }
+    pub(crate) fn seek(&self, key: PackedKey) -> Sought {
+        Sought { key, hash: self.hasher.hash(&key), slot: None }
     }
 
-    /// Looks for several keys at once and asks memory for what the next packet needs of their streams.
-    pub(crate) fn fetch(&self, sought: &mut [Sought]) {
+    /// Looks for several keys at once and lets `ask` ask memory for what the next packet needs of their
+    /// streams.
+    #[inline]
+    pub(crate) fn fetch(&self, sought: &mut [Sought], ask: impl Fn(*const u8)) {
         for one in &mut *sought {
             // By the hash alone: the stream's own memory is not waited for.
-            one.slot = self.by_key.find(spread(one.hash), |entry| entry.hash == one.hash).map(|entry| entry.slot);
+            let entry = self.by_key.find(spread(one.hash), |entry| entry.hash == one.hash);
+            one.slot = entry.map(|entry| entry.slot);
         }
-        let mut read = 0;
         for slot in sought.iter().filter_map(|one| one.slot) {
-            read ^= self.at(slot).map_or(0, Stream::read_ahead);
+            self.place(slot).lines().into_iter().for_each(&ask);
         }
-        // Read for the sake of reading.
-        std::hint::black_box(read);
     }
 
     /// The stream that a key leads to.
     #[inline]
     pub(crate) fn find(&self, sought: &Sought) -> Option<Slot> {
-        let leads_to = |slot| self.at(slot).is_some_and(|stream| stream.key == sought.key && !stream.superseded);
+        let leads_to =
+            |slot| self.at(slot).is_some_and(|stream| stream.packed == sought.key && !stream.superseded);
         if let Some(slot) = sought.slot.filter(|slot| leads_to(*slot)) {
             return Some(slot);
         }
@@ -85,13 +92,23 @@ impl Streams {
     }
 
     #[inline]
-    pub(crate) fn at(&self, Slot(slot): Slot) -> Option<&Stream> {
-        self.chunks[slot as usize / CHUNK][slot as usize % CHUNK].as_ref()
+    fn place(&self, Slot(slot): Slot) -> &Stream {
+        &self.chunks[slot as usize / CHUNK][slot as usize % CHUNK]
     }
 
     #[inline]
-    pub(crate) fn at_mut(&mut self, Slot(slot): Slot) -> Option<&mut Stream> {
-        self.chunks[slot as usize / CHUNK][slot as usize % CHUNK].as_mut()
+    fn place_mut(&mut self, Slot(slot): Slot) -> &mut Stream {
+        &mut self.chunks[slot as usize / CHUNK][slot as usize % CHUNK]
+    }
+
+    #[inline]
+    pub(crate) fn at(&self, slot: Slot) -> Option<&Stream> {
+        Some(self.place(slot)).filter(|stream| !stream.vacant)
+    }
+
+    #[inline]
+    pub(crate) fn at_mut(&mut self, slot: Slot) -> Option<&mut Stream> {
+        Some(self.place_mut(slot)).filter(|stream| !stream.vacant)
     }
 
     pub(crate) fn get(&self, id: u32) -> Option<&Stream> {
@@ -110,7 +127,8 @@ impl Streams {
     /// another.
     pub(crate) fn insert(&mut self, stream: Stream) {
         self.remove(stream.id);
-        let sought = self.seek(stream.key);
+        let packed = PackedKey::from(stream.key);
+        let sought = self.seek(packed);
         if let Some(before) = self.find(&sought) {
             self.supersede(before);
         }
@@ -118,14 +136,13 @@ impl Streams {
         self.by_id.insert(stream.id, slot);
         let entry = Indexed { hash: sought.hash, slot };
         self.by_key.insert_unique(spread(sought.hash), entry, |entry| spread(entry.hash));
-        let Slot(place) = slot;
-        self.chunks[place as usize / CHUNK][place as usize % CHUNK] = Some(Stream { superseded: false, ..stream });
+        *self.place_mut(slot) = Stream { packed, superseded: false, vacant: false, ..stream };
     }
 
     /// The stream's key leads nowhere any more; it is still found by its id.
     pub(crate) fn supersede(&mut self, slot: Slot) {
         let Some(stream) = self.at(slot).filter(|stream| !stream.superseded) else { return };
-        let hash = self.seek(stream.key).hash;
+        let hash = self.seek(stream.packed).hash;
         if let Ok(entry) = self.by_key.find_entry(spread(hash), |entry| entry.slot == slot) {
             entry.remove();
         }
@@ -139,14 +156,13 @@ impl Streams {
         let slot = self.by_id.remove(&id)?;
         self.supersede(slot);
         self.free.push(slot);
-        let Slot(place) = slot;
-        self.chunks[place as usize / CHUNK][place as usize % CHUNK].take()
+        Some(std::mem::replace(self.place_mut(slot), Stream::vacant()))
     }
 
     fn free_slot(&mut self) -> Slot {
         if self.free.is_empty() {
             let first = self.chunks.len() * CHUNK;
-            self.chunks.push(std::iter::repeat_with(|| None).take(CHUNK).collect());
+            self.chunks.push(std::iter::repeat_with(Stream::vacant).take(CHUNK).collect());
             self.free.extend((first..first + CHUNK).rev().map(|slot| Slot(slot as u32)));
         }
         self.free.pop().expect("a chunk has slots")
@@ -182,8 +198,8 @@ mod tests {
     fn a_slot_that_was_found_before_does_not_mislead() {
         let mut streams = Streams::default();
         streams.insert(Stream::new(0, key(1), Nanos::ZERO));
-        let mut sought = [streams.seek(key(1)), streams.seek(v6(1, 1))];
-        streams.fetch(&mut sought);
+        let mut sought = [streams.seek(key(1).into()), streams.seek(v6(1, 1).into())];
+        streams.fetch(&mut sought, |_| ());
         let slot = sought[0].slot.expect("it is there");
         assert_eq!((streams.find(&sought[0]), sought[1].slot), (Some(slot), None));
         streams.supersede(slot);
@@ -225,7 +241,7 @@ mod tests {
                         ids.insert(id, number);
                     }
                     Step::Supersede(number) => {
-                        if let Some(slot) = streams.find(&streams.seek(key(number))) {
+                        if let Some(slot) = streams.find(&streams.seek(key(number).into())) {
                             streams.supersede(slot);
                         }
                         keys.remove(&number);
@@ -237,13 +253,13 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(streams.len(), ids.len());
-                let mut sought: Vec<Sought> = (0..40).map(|number| streams.seek(key(number))).collect();
+                let mut sought: Vec<Sought> = (0..40).map(|number| streams.seek(key(number).into())).collect();
                 for fetched in [false, true] {
                     for (number, sought) in (0..).zip(&sought) {
                         let found = streams.find(sought).and_then(|slot| streams.at(slot)).map(|stream| stream.id);
                         prop_assert_eq!(found, keys.get(&number).copied(), "{} {}", number, fetched);
                     }
-                    streams.fetch(&mut sought);
+                    streams.fetch(&mut sought, |_| ());
                 }
                 for (id, number) in &ids {
                     prop_assert_eq!(streams.get(*id).map(|stream| stream.key), Some(key(*number)));

@@ -1,12 +1,14 @@
 //! The flow table: streams by flow and SSRC, bound once and staying with their call.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 
 use foldhash::fast::RandomState;
-use nightjar_wire::{Binding, CallKey, Endpoint, FlowKey, MediaKind, Nanos, RtpView, SeqNumber};
+use nightjar_wire::{Binding, CallKey, Endpoint, FlowKey, MediaKind, Nanos, Realm, RtpView, SeqNumber};
 
 use crate::bindings::{BindingTable, Resolved};
 use crate::figures::Sequence;
+use crate::packed_key::PackedKey;
 use crate::recent_datagrams::RecentDatagrams;
 use crate::stream::{Membership, Stream, StreamFacts, StreamKey};
 use crate::streams::{Slot, Sought, Streams};
@@ -135,15 +137,21 @@ impl FlowTable {
     }
 
     /// What identifies a packet's stream, ready to be looked for.
-    #[inline]
     pub fn seek(&self, flow: FlowKey, ssrc: u32) -> Sought {
-        self.streams.seek(StreamKey { flow, ssrc })
+        self.streams.seek(StreamKey { flow, ssrc }.into())
     }
 
-    /// Asks memory for the streams of packets that come next. It changes nothing but how long
-    /// [`FlowTable::handle_sought`] takes.
-    pub fn fetch(&self, sought: &mut [Sought]) {
-        self.streams.fetch(sought);
+    /// As [`FlowTable::seek`] for IPv4: senders and receivers come in this order.
+    #[inline]
+    pub fn seek_ipv4(&self, realm: Realm, addrs: [Ipv4Addr; 2], ports: [u16; 2], ssrc: u32) -> Sought {
+        self.streams.seek(PackedKey::of_ipv4(realm, addrs, ports, ssrc))
+    }
+
+    /// Looks for the streams of packets that come next and lets `ask` ask memory for them, a place in each
+    /// line of the cache. It changes nothing but how long [`FlowTable::handle_sought`] takes.
+    #[inline]
+    pub fn fetch(&self, sought: &mut [Sought], ask: impl Fn(*const u8)) {
+        self.streams.fetch(sought, ask);
     }
 
     /// As [`FlowTable::handle_rtp`], for a packet whose stream was sought before.
@@ -154,11 +162,11 @@ impl FlowTable {
         rtp: &RtpView<'_>,
         ip_id: Option<u16>,
     ) -> Placement {
-        let Some((slot, stream)) = self.found(sought) else { return self.open(at, sought.key, rtp, ip_id) };
+        let Some((slot, stream)) = self.found(sought) else { return self.open(at, sought.key(), rtp, ip_id) };
         let is_gap = stream.figures.missing_before(rtp.sequence()) > 0;
         if stream.call_ended && self.is_new_call(slot, at, rtp) {
             self.streams.supersede(slot);
-            return self.open(at, sought.key, rtp, ip_id);
+            return self.open(at, sought.key(), rtp, ip_id);
         }
         let returned = if is_gap { self.note_return(slot, at, rtp.sequence()) } else { None };
         let Some(stream) = self.streams.at_mut(slot) else { return Placement::TableFull };
@@ -526,6 +534,7 @@ pub struct Rebound {
     pub changed: Vec<u32>,
 }
 
+#[inline]
 fn count(stream: &mut Stream, at: Nanos, rtp: &RtpView<'_>, ip_id: Option<u16>) -> Sequence {
     let (sequence, before) = (rtp.sequence(), stream.figures.newest());
     let figures = &mut stream.figures;

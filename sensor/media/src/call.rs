@@ -1,7 +1,7 @@
 //! One call's audio: packets of all its streams in, frames of its recording out.
 
 use nightjar_schema::{GapCause, StreamUse};
-use nightjar_wire::{Format, Nanos};
+use nightjar_wire::{Format, Nanos, RtpTime};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::ClockFit;
@@ -320,12 +320,12 @@ impl CallAudio {
         stream.handle(arrival, datagram, self.config.late_after, &mut self.digits)
     }
 
-    /// The clock of the stream that this one continues, as long as it has none of its own.
-    fn predecessor(&self, index: usize) -> Option<ClockFit> {
+    /// What the stream that this one continues leaves to it, as long as it has no clock of its own.
+    fn predecessor(&self, index: usize) -> Option<(ClockFit, Option<(RtpTime, i64)>)> {
         let stream = &self.streams[index];
         let continues = stream.spec.continues.filter(|_| !stream.clock().is_anchored())?;
         let predecessor = self.streams.iter().find(|known| known.spec.stream == continues)?;
-        Some(predecessor.clock().clone())
+        Some(predecessor.followed_by(stream.spec.ssrc))
     }
 
     /// Lets held packets go on, once it is known whose they are, in order of arrival; frames close

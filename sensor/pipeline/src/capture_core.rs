@@ -3,7 +3,7 @@
 //! the capture clock: the same frames give the same calls at any speed.
 
 use nightjar_capture::{RawFrame, RingLoss};
-use nightjar_flow::{FlowTable, Limits, Placement, RtcpPlacement};
+use nightjar_flow::{FlowTable, Limits, Placement, RtcpPlacement, Sought};
 use nightjar_schema::{Call, EndCause};
 use nightjar_signal::{Directory, SignalConfig};
 use nightjar_wire::{
@@ -24,6 +24,7 @@ use crate::recovery::Recovered;
 use crate::saved::Checkpoint;
 use crate::steady_clock::SteadyClock;
 
+mod runs;
 mod shedding;
 mod signalled;
 
@@ -138,6 +139,8 @@ pub struct CaptureCore<O> {
     /// Rows closed so far.
     closed: u64,
     evicted: Vec<Evicted>,
+    /// Streams of the packets at hand; emptied after each run.
+    sought: Vec<Sought>,
     /// Streams that an outage of the sensor has interrupted.
     interrupted: Interrupted,
     checkpoints: Checkpoints,
@@ -170,6 +173,7 @@ impl<O: CoreOutput> CaptureCore<O> {
             due: Nanos::MAX,
             closed: 0,
             evicted: Vec::new(),
+            sought: Vec::with_capacity(runs::GROUP),
             interrupted: Interrupted::default(),
             checkpoints: Checkpoints::new(config.checkpoint_every),
             config,
@@ -259,20 +263,26 @@ impl<O: CoreOutput> CaptureCore<O> {
 
     /// Takes one frame.
     pub fn handle_frame(&mut self, frame: &RawFrame<'_>) {
-        self.ledger.received += 1;
-        let moment = self.steady.of_stamp(frame.at, self.lateness);
-        if moment.set_back {
-            self.directory.handle_set_back();
-        }
-        self.move_to(moment.at);
+        let at = self.enter(frame);
         match decode_frame(frame.link, frame.bytes) {
-            Ok(decoded) => self.handle_transport(moment.at, &decoded.network, decoded.transport, 1),
+            Ok(decoded) => self.handle_transport(at, &decoded.network, decoded.transport, 1),
             Err(FrameError::NotIp) => self.ledger.ignore(Ignored::NotIp, 1),
             Err(FrameError::Truncated) if frame.original_len as usize > frame.bytes.len() => {
                 self.ledger.drop(Dropped::Truncated, 1);
             }
             Err(FrameError::Truncated | FrameError::Malformed) => self.ledger.drop(Dropped::Malformed, 1),
         }
+    }
+
+    /// Counts a frame, and says when it came by the capture clock, which it moves on.
+    fn enter(&mut self, frame: &RawFrame<'_>) -> Nanos {
+        self.ledger.received += 1;
+        let moment = self.steady.of_stamp(frame.at, self.lateness);
+        if moment.set_back {
+            self.directory.handle_set_back();
+        }
+        self.move_to(moment.at);
+        moment.at
     }
 
     /// Counts frames of interfaces whose link type is not decoded.
@@ -441,7 +451,11 @@ impl<O: CoreOutput> CaptureCore<O> {
         let Datagram { at, src, dst, payload, frames, .. } = *datagram;
         let class = classify(payload);
         let reason = match class {
-            MediaClass::Rtp => return self.handle_rtp(datagram),
+            MediaClass::Rtp => {
+                let Datagram { truncated, ip_id, .. } = *datagram;
+                let sought = self.flows.seek(FlowKey::new(src, dst), RtpView::ssrc_of(payload));
+                return self.handle_rtp(&Rtp { at, payload, truncated, ip_id, frames }, &sought);
+            }
             MediaClass::Rtcp => return self.handle_rtcp(datagram),
             _ if looks_like_sip(payload) => {
                 self.ledger.signalling += frames;
@@ -459,20 +473,24 @@ impl<O: CoreOutput> CaptureCore<O> {
         self.ledger.ignore(reason, frames);
     }
 
-    fn handle_rtp(&mut self, datagram: &Datagram<'_>) {
-        let Datagram { at, src, dst, payload, frames, .. } = *datagram;
-        if let Some(shed) = self.learned.shed_between(src, dst) {
-            return self.count_shed(shed, frames);
+    fn handle_rtp(&mut self, datagram: &Rtp<'_>, sought: &Sought) {
+        let Rtp { at, payload, truncated, ip_id, frames } = *datagram;
+        if self.learned.has_shed() {
+            let flow = sought.key().flow;
+            if let Some(shed) = self.learned.shed_between(flow.source(), flow.destination()) {
+                return self.count_shed(shed, frames);
+            }
         }
-        if datagram.truncated && self.config.depth == Depth::Payload {
+        if truncated && self.config.depth == Depth::Payload {
             return self.ledger.drop(Dropped::Truncated, frames);
         }
         let rtp = match RtpView::parse(payload) {
             Ok(rtp) => rtp,
             // Padding is counted from the last byte, which a truncated packet lacks.
-            Err(_) if datagram.truncated => return self.ledger.drop(Dropped::Truncated, frames),
+            Err(_) if truncated => return self.ledger.drop(Dropped::Truncated, frames),
             Err(_) => {
-                let named = self.flows.bindings().names(dst) || self.flows.bindings().names(src);
+                let (flow, bindings) = (sought.key().flow, self.flows.bindings());
+                let named = bindings.names(flow.destination()) || bindings.names(flow.source());
                 return if named {
                     self.ledger.drop(Dropped::MalformedRtp, frames);
                 } else {
@@ -480,7 +498,7 @@ impl<O: CoreOutput> CaptureCore<O> {
                 };
             }
         };
-        match self.flows.handle_rtp(at, FlowKey::new(src, dst), &rtp, datagram.ip_id) {
+        match self.flows.handle_sought(at, sought, &rtp, ip_id) {
             Placement::Bound { stream, call, opened, active, returned } => {
                 if let Some(shed) = self.learned.shed_of(call) {
                     return self.count_shed(shed, frames);
@@ -580,6 +598,17 @@ struct Datagram<'a> {
     at: Nanos,
     src: Endpoint,
     dst: Endpoint,
+    payload: &'a [u8],
+    truncated: bool,
+    ip_id: Option<u16>,
+    /// Frames that it came in.
+    frames: u64,
+}
+
+/// One datagram that looks like RTP; its flow is known by what is sought.
+#[derive(Clone, Copy)]
+struct Rtp<'a> {
+    at: Nanos,
     payload: &'a [u8],
     truncated: bool,
     ip_id: Option<u16>,

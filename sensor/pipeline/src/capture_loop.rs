@@ -39,7 +39,7 @@ pub fn capture_loop<S: PacketSource, O: CoreOutput>(
                 }
             }
         }
-        match source.receive(&mut |frame| core.handle_frame(&frame)) {
+        match source.receive_runs(&mut |frames| core.handle_frames(frames)) {
             Ok(Received::Frames(_)) => core.end_batch(lateness),
             Ok(Received::Idle(now)) => {
                 core.handle_time(now);

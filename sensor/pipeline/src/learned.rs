@@ -100,6 +100,12 @@ impl LearnedEndpoints {
         }
     }
 
+    /// Whether any call is refused or cut.
+    #[inline]
+    pub(crate) fn has_shed(&self) -> bool {
+        self.shed > 0
+    }
+
     /// What became of the only calls that name one of these endpoints, if they are not kept: as the XDP
     /// program decides.
     #[inline]

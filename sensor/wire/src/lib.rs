@@ -23,6 +23,8 @@ mod rtcp;
 #[cfg(feature = "records")]
 mod rtp;
 #[cfg(feature = "records")]
+mod rtp_frame;
+#[cfg(feature = "records")]
 mod static_formats;
 #[cfg(feature = "records")]
 mod time;
@@ -42,5 +44,7 @@ pub use frame::{
 pub use rtcp::{RtcpError, RtcpPackets, RtcpView};
 #[cfg(feature = "records")]
 pub use rtp::{RtpError, RtpView};
+#[cfg(feature = "records")]
+pub use rtp_frame::RtpFrame;
 #[cfg(feature = "records")]
 pub use time::{Nanos, RtpTime, SeqNumber};

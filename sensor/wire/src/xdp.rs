@@ -9,10 +9,12 @@ mod counter;
 mod decide;
 mod glance;
 pub mod live;
+mod redirect_error;
 
 pub use counter::Counter;
 pub use decide::{Basis, Fate, Tables, decide};
 pub use glance::{Glance, Packet, Payload, Unreadable, glance};
+pub use redirect_error::RedirectError;
 
 /// An address as the maps hold it: IPv6, or IPv4 mapped into it (RFC 4291, 2.5.5.2), as four words
 /// whose bytes lie in memory as they do in the packet.

@@ -1,18 +1,20 @@
 //! Header analysis of frames that lie ready in memory: what a packet costs a capture core when no kernel and
-//! no file is in its way, with few flows and with many. `benchmarks/from-memory` runs it.
+//! no file is in its way, with few flows and with many.
 
 use std::hint::black_box;
 
 use clap::Parser;
 use nightjar_bench_veth::{calls, core_config, cpu_seconds};
 use nightjar_capture::{LiveStream, PacketSource, RawFrame, Received, SourceError, SourceStatistics};
-use nightjar_pipeline::{Analysed, CaptureCore};
+use nightjar_pipeline::{Analysed, CaptureCore, Depth};
 use nightjar_wire::{LinkType, Nanos};
 
 /// Ethernet, IPv4, UDP, RTP and 20 ms of G.711.
 const FRAME: usize = 214;
 /// Frames of one batch, as a live source gives them.
 const BATCH: usize = 512;
+/// Frames of one run of it.
+const RUN: usize = 32;
 /// Each stream sends so often.
 const PERIOD_NS: u64 = 20_000_000;
 /// When the capture began.
@@ -36,6 +38,13 @@ struct Arguments {
 #[derive(Clone)]
 #[repr(align(64))]
 struct Slot([u8; 256]);
+
+impl Slot {
+    fn frame(&self, at: Nanos) -> RawFrame<'_> {
+        let (link, bytes) = (LinkType::Ethernet, &self.0[..FRAME]);
+        RawFrame { at, link, interface: 0, bytes, original_len: FRAME as u32 }
+    }
+}
 
 /// Frames in memory as a source, all flows in turn.
 struct Ready {
@@ -100,16 +109,23 @@ fn write_frame(frame: &mut [u8; 256], stream: &LiveStream, round: u64) {
 
 impl PacketSource for Ready {
     fn receive(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Result<Received, SourceError> {
+        self.receive_runs(&mut |frames| frames.iter().for_each(|frame| sink(*frame)))
+    }
+
+    fn receive_runs(&mut self, sink: &mut impl FnMut(&[RawFrame<'_>])) -> Result<Received, SourceError> {
         let slots = &self.slots[self.given..];
         let slots = &slots[..slots.len().min(BATCH)];
         if slots.is_empty() {
             return Ok(Received::End);
         }
-        let (flows, number) = (self.streams.len() as u64, self.first + self.given as u64);
-        for (number, slot) in (number..).zip(slots) {
-            let at = START + Nanos(PERIOD_NS * number / flows);
-            let (link, bytes) = (LinkType::Ethernet, &slot.0[..FRAME]);
-            sink(RawFrame { at, link, interface: 0, bytes, original_len: FRAME as u32 });
+        let (period, number) = (PERIOD_NS / self.streams.len() as u64, self.first + self.given as u64);
+        for (number, slots) in (number..).step_by(RUN).zip(slots.chunks(RUN)) {
+            let at = |number| START + Nanos(number * period);
+            let mut run = [slots[0].frame(at(number)); RUN];
+            for (number, (place, slot)) in (number..).zip(run.iter_mut().zip(slots)) {
+                *place = slot.frame(at(number));
+            }
+            sink(&run[..slots.len()]);
         }
         self.given += slots.len();
         self.statistics.received += slots.len() as u64;
@@ -133,7 +149,7 @@ fn main() {
     );
     for flows in &arguments.flows {
         let mut source = Ready::new(calls::streams(flows.div_ceil(2)), arguments.frames);
-        let mut core = CaptureCore::new(core_config(), Analysed::new(|_| {}));
+        let mut core = CaptureCore::new(core_config(Depth::Headers), Analysed::new(|_| {}));
         calls::set_up(&mut core, START - Nanos::from_secs(1), flows.div_ceil(2));
         let (mut bare, mut analysed) = (f64::MAX, f64::MAX);
         // The first pass opens the streams; it does not count.
@@ -169,7 +185,7 @@ fn count_bytes(source: &mut Ready) -> f64 {
 /// Nanoseconds of CPU a frame for header analysis.
 fn analyse(source: &mut Ready, core: &mut CaptureCore<impl nightjar_pipeline::CoreOutput>) -> f64 {
     let started = cpu_seconds();
-    while let Ok(Received::Frames(_)) = source.receive(&mut |frame| core.handle_frame(&frame)) {
+    while let Ok(Received::Frames(_)) = source.receive_runs(&mut |frames| core.handle_frames(frames)) {
         core.end_batch(Nanos::ZERO);
     }
     (cpu_seconds() - started) * 1e9 / source.slots.len() as f64

@@ -288,8 +288,8 @@ fn capture(
     shared: &Shared,
 ) -> Captured {
     core_affinity::set_for_current(CoreId { id: CPUS[1] });
-    let config = nightjar_pipeline::CoreConfig { depth: Depth::Payload, ..core_config() };
-    let mut core = CaptureCore::new(config, Compared { each, slow, ..Compared::default() });
+    let mut core =
+        CaptureCore::new(core_config(Depth::Payload), Compared { each, slow, ..Compared::default() });
     if let Some(admission) = admission {
         core = core.with_admission(admission);
     }
@@ -370,7 +370,7 @@ fn report(
         calls + arguments.more_calls
     );
     let residuals: Vec<[i64; 2]> =
-        xdp.iter().map(|it| [it.program_residual(), it.redirect_failed()]).collect();
+        xdp.iter().map(|it| [it.program_residual(), it.redirect_residual()]).collect();
     println!(
         "  residuals: program and redirect {residuals:?}, core {}; dropped here {}",
         ledger.residual(),

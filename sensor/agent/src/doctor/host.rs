@@ -1,12 +1,13 @@
 //! What the host itself knows of its interfaces and cores, from /sys and /proc, before and after.
 
 use std::fs;
-use std::path::PathBuf;
 
-use nightjar_capture::ClockPair;
+use nightjar_capture::{ClockPair, receive_queues};
 
 use super::finding::Link;
 use super::frames::Mac;
+use crate::cards;
+use crate::profile::library::Library;
 use crate::sysfs;
 
 /// An interface as the kernel shows it.
@@ -63,10 +64,11 @@ pub struct HostChanges {
 impl HostCounts {
     /// Reads them. What the system does not show is 0 or `None`.
     pub fn read(names: &[String]) -> HostCounts {
+        let library = Library::load(None).unwrap_or_else(|_| unreachable!("no folder is read"));
         let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
         let softnet = fs::read_to_string("/proc/net/softnet_stat").unwrap_or_default();
         HostCounts {
-            interfaces: names.iter().map(|name| interface(name)).collect(),
+            interfaces: names.iter().map(|name| interface(name, &library)).collect(),
             cores: cores(&stat, &softnet),
             clocks: ClockPair::now(),
         }
@@ -95,7 +97,7 @@ impl HostCounts {
     }
 }
 
-fn interface(name: &str) -> Interface {
+fn interface(name: &str, library: &Library) -> Interface {
     let folder = sysfs::interface(name);
     let text = |file: &str| sysfs::text(folder.join(file));
     let sum = |names: &[&str]| names.iter().filter_map(|name| sysfs::statistic(&folder, name)).sum::<u64>();
@@ -109,17 +111,10 @@ fn interface(name: &str) -> Interface {
             None if folder.exists() => Link::Down,
             None => Link::Unknown,
         },
-        queues: receive_queues(folder.join("queues")),
-        // rx_dropped is left out: what no protocol wanted is in it too.
-        missed: sum(&["rx_missed_errors", "rx_fifo_errors", "rx_over_errors"]),
+        queues: u16::try_from(receive_queues(name)).unwrap_or(u16::MAX),
+        missed: cards::missed_ever(name, library),
         broken: sum(&["rx_crc_errors", "rx_length_errors", "rx_frame_errors"]),
     }
-}
-
-fn receive_queues(folder: PathBuf) -> u16 {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let queues = entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"rx-"));
-    u16::try_from(queues.count()).unwrap_or(u16::MAX)
 }
 
 fn mac(text: &str) -> Option<Mac> {

@@ -92,14 +92,18 @@ impl<S: PacketSource> Measured<S> {
 
 impl<S: PacketSource> PacketSource for Measured<S> {
     fn receive(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Result<Received, SourceError> {
-        let (mut oldest, mut frames) = (Nanos::MAX, 0);
-        let received = self.source.receive(&mut |frame| {
-            oldest = oldest.min(frame.at);
-            frames += 1;
-            sink(frame);
+        self.receive_runs(&mut |frames| frames.iter().for_each(|frame| sink(*frame)))
+    }
+
+    fn receive_runs(&mut self, sink: &mut impl FnMut(&[RawFrame<'_>])) -> Result<Received, SourceError> {
+        let (mut oldest, mut count) = (Nanos::MAX, 0);
+        let received = self.source.receive_runs(&mut |frames| {
+            oldest = frames.iter().map(|frame| frame.at).fold(oldest, Nanos::min);
+            count += frames.len() as u64;
+            sink(frames);
         });
-        if frames > 0 {
-            self.batch_frames.record(frames);
+        if count > 0 {
+            self.batch_frames.record(count);
             if let Some(clock) = &self.clock {
                 self.latency_us.record((clock.now() - oldest).0 / 1_000);
             }

@@ -1,9 +1,8 @@
 //! The live source of a run: AF_XDP where it may and can be, else AF_PACKET, with one line that says why.
 
 use nightjar_capture::{
-    AfPacketConfig, AfPacketSource, AfXdpConfig, AfXdpSource, CaptureClock, CopyMode, PacketSource,
-    ProgramMode, RawFrame, Received, RingLoad, RingLoss, SourceError, SourceStatistics, Stopped, XdpCounts,
-    host_use,
+    AfPacketConfig, AfPacketSource, AfXdpSource, CaptureClock, CopyMode, PacketSource, ProgramMode, RawFrame,
+    Received, RingLoad, RingLoss, SourceError, SourceStatistics, Stopped, XdpCounts, host_use,
 };
 use nightjar_wire::{Endpoint, Nanos};
 
@@ -46,10 +45,7 @@ impl LiveSource {
 }
 
 fn open_xdp(config: &Config, interfaces: &[String], clock: CaptureClock) -> Result<LiveSource, SourceError> {
-    let mut capture = AfXdpConfig::new(interfaces);
-    capture.promiscuous = config.promiscuous;
-    capture.program.signalling_ports.clone_from(&config.signalling_ports);
-    let source = AfXdpSource::open(&capture, clock)?;
+    let source = AfXdpSource::open(&config.af_xdp(interfaces), clock)?;
     for modes in source.modes() {
         let program = match modes.program {
             ProgramMode::Native => "native",
@@ -80,6 +76,13 @@ impl PacketSource for LiveSource {
         match self {
             LiveSource::Xdp(source) => source.receive(sink),
             LiveSource::Packet(source) => source.receive(sink),
+        }
+    }
+
+    fn receive_runs(&mut self, sink: &mut impl FnMut(&[RawFrame<'_>])) -> Result<Received, SourceError> {
+        match self {
+            LiveSource::Xdp(source) => source.receive_runs(sink),
+            LiveSource::Packet(source) => source.receive_runs(sink),
         }
     }
 

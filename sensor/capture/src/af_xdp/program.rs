@@ -8,8 +8,9 @@ use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, XskMap};
 use aya::programs::xdp::XdpLinkId;
 use aya::programs::{Xdp, XdpMode};
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod};
-use nightjar_wire::xdp::{Counter, EndpointKey, EndpointVerdict, PortSet, Settings};
+use nightjar_wire::xdp::{Counter, EndpointKey, EndpointVerdict, PortSet, RedirectError, Settings};
 
+use super::redirect_errors::RedirectErrors;
 use crate::SourceError;
 use crate::interface::explain_program;
 
@@ -96,6 +97,7 @@ pub struct XdpProgram {
     ebpf: Ebpf,
     endpoints: HashMap<MapData, Key, u32>,
     counters: PerCpuArray<MapData, u64>,
+    redirect_errors: RedirectErrors,
     link: Option<XdpLinkId>,
     /// Verdicts as the map holds them: its one writer need not ask it.
     known: Known<[u8; 20], u32>,
@@ -152,8 +154,17 @@ impl XdpProgram {
         }
         let endpoints = HashMap::try_from(taken(&mut ebpf, "ENDPOINTS"))?;
         let counters = PerCpuArray::try_from(taken(&mut ebpf, "COUNTERS"))?;
+        let redirect_errors = RedirectErrors::watch(&mut ebpf)?;
         xdp(&mut ebpf).load()?;
-        Ok(XdpProgram { ebpf, endpoints, counters, link: None, known: Known::new(), full: 0 })
+        Ok(XdpProgram {
+            ebpf,
+            endpoints,
+            counters,
+            redirect_errors,
+            link: None,
+            known: Known::new(),
+            full: 0,
+        })
     }
 
     /// Gives the frames of a queue to its sockets.
@@ -251,6 +262,14 @@ impl XdpProgram {
         }
         Ok(sums)
     }
+
+    /// Redirects that failed, over all CPUs, by [`RedirectError`]'s numbers.
+    ///
+    /// # Errors
+    /// When the kernel refuses to read the map.
+    pub fn redirect_errors(&self) -> Result<[u64; RedirectError::ALL.len()], ProgramError> {
+        self.redirect_errors.counts()
+    }
 }
 
 fn key_bytes(key: &EndpointKey) -> [u8; 20] {
@@ -267,11 +286,11 @@ fn is_full(error: &MapError) -> bool {
     matches!(error, MapError::SyscallError(error) if error.io_error.raw_os_error() == Some(libc::E2BIG))
 }
 
-fn map<'e>(ebpf: &'e mut Ebpf, name: &str) -> &'e mut aya::maps::Map {
+pub(super) fn map<'e>(ebpf: &'e mut Ebpf, name: &str) -> &'e mut aya::maps::Map {
     ebpf.map_mut(name).expect("a map of the committed object")
 }
 
-fn taken(ebpf: &mut Ebpf, name: &str) -> aya::maps::Map {
+pub(super) fn taken(ebpf: &mut Ebpf, name: &str) -> aya::maps::Map {
     ebpf.take_map(name).expect("a map of the committed object")
 }
 

@@ -423,6 +423,22 @@ fn another_ssrc_on_the_flow_goes_on_where_the_first_ended() {
 }
 
 #[test]
+fn what_is_lost_while_a_source_moves_to_other_ports_stays_silent() {
+    let mut party = Party { delay: 0.0, ..Party::new(0) };
+    let mut packets = party.talk(6.0, &tone(400.0));
+    // The 151st is lost; those behind it are on another flow.
+    packets.remove(150);
+    packets[150..].iter_mut().for_each(|packet| packet.stream = 1);
+    let mut specs = [spec(0, 0), StreamSpec { ssrc: spec(0, 0).ssrc, ..spec(1, 0) }];
+    specs[1].continues = Some(0);
+    let (tape, _) = record(&specs, packets, at(6.0));
+    let left = &tape.planes[0];
+    assert!(peak(&left[24_000..24_160]) <= 8, "{}", peak(&left[24_000..24_160]));
+    assert_tone(&left[22_400..24_000], 400.0, 1000.0);
+    assert_tone(&left[24_160..47_840], 400.0, 1000.0);
+}
+
+#[test]
 fn a_copy_is_not_heard_twice() {
     let once = ten_seconds();
     let twice: Vec<Packet> =

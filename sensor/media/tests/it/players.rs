@@ -357,12 +357,18 @@ fn a_cut_in_speech_does_not_shriek() {
 }
 
 /// A recording of 140 frames of two parties who speak, then of 40 without a packet, then of 40 of
-/// speech, as its packets. It is cut behind `silent` of the 40, and killed there if asked to.
-fn packets_around_a_silence(layout: OpusLayout, silent: Option<u64>, killed: bool) -> Vec<Vec<u8>> {
+/// speech, as the packets of its first `length` frames. It is cut behind `silent` of the 40, and killed
+/// there if asked to.
+fn packets_around_a_silence(
+    layout: OpusLayout,
+    length: usize,
+    silent: Option<u64>,
+    killed: bool,
+) -> Vec<Vec<u8>> {
     let config = EncoderConfig::ogg_opus(layout);
     let mut out = Vec::new();
     let mut encoder = Encoder::new(&config, SERIAL, &mut out).unwrap();
-    for (index, frame) in frames_around_a_silence(layout.channels()).iter().enumerate() {
+    for (index, frame) in frames_around_a_silence(layout.channels()).iter().take(length).enumerate() {
         if let Some(silent) = silent.filter(|_| index == 140) {
             encoder.cut(silent, &mut out);
             let point = encoder.point().expect("nothing was encoded since");
@@ -407,14 +413,19 @@ fn frames_around_a_silence(channels: ChannelLayout) -> Vec<AudioFrame> {
 #[test]
 fn a_cut_in_silence_changes_nothing_that_was_said_before_it() {
     for layout in LAYOUTS {
-        let uncut = packets_around_a_silence(layout, None, false);
+        let packets = |length, silent, killed| packets_around_a_silence(layout, length, silent, killed);
+        let uncut = packets(220, None, false);
         for silent in [0, 1, 5, 9, 10, 11, 12, 30] {
-            let cut = packets_around_a_silence(layout, Some(silent), false);
-            assert!(cut == packets_around_a_silence(layout, Some(silent), true), "{layout:?} {silent}");
+            let cut = packets(220, Some(silent), false);
+            assert!(cut == packets(220, Some(silent), true), "{layout:?} {silent}");
             // Ten silent frames close the gates, and who speaks again has a fresh encoder anyway.
             let same = if silent >= 10 { uncut.len() } else { 140 + silent as usize };
             assert!(cut[..same] == uncut[..same], "{layout:?} {silent}");
             assert_eq!(cut.len(), uncut.len());
+        }
+        // The call has ended before the cut, as it turns out.
+        for silent in [9, 30] {
+            assert!(packets(144, Some(silent), false) == packets(144, None, false), "{layout:?} {silent}");
         }
     }
 }

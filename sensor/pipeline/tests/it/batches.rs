@@ -88,7 +88,7 @@ fn a_clock_that_was_set_back_ends_calls_alike_with_and_without_checkpoints() {
     let end = noise(call[call.len() - 1].at + Nanos::from_secs(75));
     for ahead in [30, 50, 5 * 3600, 30 * 3600] {
         let ahead = noise(before[before.len() - 1].at + Nanos::from_secs(ahead));
-        let frames = [before, &[ahead], after, &[end.clone()]].concat();
+        let frames = [before, &[ahead], after, std::slice::from_ref(&end)].concat();
         let rows = |snapshots, checkpoint_every, batch| {
             rows(CoreConfig { snapshots, checkpoint_every, ..config(Depth::Payload) }, &frames, batch)
         };

@@ -22,15 +22,13 @@ pub fn config(depth: Depth) -> CoreConfig {
 /// Hands frames over in batches of so many.
 pub fn feed<O: CoreOutput>(core: &mut CaptureCore<O>, frames: &[Frame], batch: usize) {
     for frames in frames.chunks(batch) {
-        for frame in frames {
-            core.handle_frame(&RawFrame {
-                at: frame.at,
-                link: LinkType::Ethernet,
-                interface: 0,
-                bytes: &frame.bytes,
-                original_len: frame.original_len,
-            });
-        }
+        let run: Vec<RawFrame<'_>> = frames.iter().map(view).collect();
+        core.handle_frames(&run);
         core.end_batch(Nanos::ZERO);
     }
+}
+
+fn view(frame: &Frame) -> RawFrame<'_> {
+    let (link, bytes) = (LinkType::Ethernet, frame.bytes.as_slice());
+    RawFrame { at: frame.at, link, interface: 0, bytes, original_len: frame.original_len }
 }

@@ -10,6 +10,7 @@ mod metrics;
 mod privileges;
 mod profile;
 mod refusals;
+mod ring_full;
 mod shutdown;
 mod sipp;
 mod torn_journal;

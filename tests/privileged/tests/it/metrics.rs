@@ -173,8 +173,12 @@ fn assert_xdp(scrape: &Scrape, interfaces: &Value, method: &str) {
             + scrape.sum("nightjar_xdp_socket_waiting")
             + scrape.sum("nightjar_xdp_socket_ring_full_total")
             + scrape.sum("nightjar_xdp_socket_dropped_total");
-        let failed = scrape.value("nightjar_xdp_redirect_failed{interface=near}");
-        assert_eq!((redirected, failed), (known, 0.0));
+        let error = |reason: &str| {
+            scrape.value(&format!("nightjar_xdp_redirect_errors_total{{interface=near,reason={reason}}}"))
+        };
+        assert_eq!(redirected, known + error("failed"));
+        assert_eq!(error("ring_full"), scrape.sum("nightjar_xdp_socket_ring_full_total"));
+        assert_eq!(scrape.value("nightjar_xdp_redirect_residual{interface=near}"), 0.0);
         assert!(redirected > 0.0 && program("by_endpoint") > 0.0, "{}", scrape.text);
     }
 }
