@@ -373,6 +373,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_set_reaches_af_xdp() {
+        let text = format!("{SMALLEST}promiscuous = false\nsignalling_ports = [5070]\n");
+        let mut config = parse(&text).unwrap();
+        let usual = AfXdpConfig::new(&["eth0"]);
+        config.host.receive_ring = 4_096;
+        let capture = config.af_xdp(&["eth0".into()]);
+        assert!(usual.promiscuous && !capture.promiscuous);
+        assert_eq!(capture.program.signalling_ports, [5070]);
+        assert_eq!(capture.sizes.spare, usual.sizes.spare + 4_096);
+    }
+
+    #[test]
     fn the_hosts_profile_may_be_named() {
         assert_eq!(parse(SMALLEST).unwrap().host_profile, None);
         let text = format!("{SMALLEST}[host]\nprofile = \"mine.toml\"\n");
