@@ -22,8 +22,11 @@ pub fn config(depth: Depth) -> CoreConfig {
 /// Hands frames over in batches of so many.
 pub fn feed<O: CoreOutput>(core: &mut CaptureCore<O>, frames: &[Frame], batch: usize) {
     for frames in frames.chunks(batch) {
-        let run: Vec<RawFrame<'_>> = frames.iter().map(view).collect();
-        core.handle_frames(&run);
+        match frames {
+            // Without a list: allocations are counted.
+            [frame] => core.handle_frame(&view(frame)),
+            _ => core.handle_frames(&frames.iter().map(view).collect::<Vec<_>>()),
+        }
         core.end_batch(Nanos::ZERO);
     }
 }
