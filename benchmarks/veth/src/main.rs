@@ -18,7 +18,7 @@ use clap::{Parser, ValueEnum};
 use core_affinity::CoreId;
 use nightjar_bench_veth::{calls, cpu_seconds, softirq_seconds};
 use nightjar_capture::{
-    AfPacketConfig, AfPacketSource, AfXdpConfig, AfXdpSource, CaptureClock, LiveReport, LiveSender,
+    AfPacketConfig, AfPacketSource, AfXdpConfig, AfXdpSource, CaptureClock, LiveReport, LiveSender, LiveSink,
     SourceError,
 };
 
@@ -32,7 +32,7 @@ const CAPTURES: CoreId = CoreId { id: 1 };
 /// What is done with each frame.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Work {
-    /// Nothing: frames are made and thrown away. The generator's share.
+    /// Nothing: frames are sent and dropped where they arrive. The generator's share.
     Generator,
     /// AF_XDP, and a byte of each is looked at.
     BareXdp,
@@ -105,9 +105,7 @@ fn measure(arguments: &Arguments) -> Result<(Sent, Captured), String> {
     core_affinity::set_for_current(SENDS);
     // Until the capture core waits for frames.
     thread::sleep(Duration::from_millis(500));
-    // Nothing takes frames at the loopback interface: what was made for it is thrown away.
-    let far = if matches!(arguments.work, Work::Generator) { "lo" } else { &arguments.far };
-    let mut sender = LiveSender::open(far, &calls::streams(arguments.calls)).map_err(text)?;
+    let mut sender = LiveSender::open(&arguments.far, &calls::streams(arguments.calls)).map_err(text)?;
     let (started, softirq) = (cpu_seconds(), softirq_seconds());
     let report = sender.send(arguments.frames, arguments.per_second).map_err(|error| error.to_string())?;
     let cpu_seconds = cpu_seconds() - started;
@@ -130,7 +128,16 @@ fn start_capture(
         AfXdpSource::open(&config, clock).map_err(text)
     };
     Ok(match arguments.work {
-        Work::Generator => thread::spawn(Captured::default),
+        Work::Generator => {
+            let sink = LiveSink::open(&arguments.near).map_err(text)?;
+            thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(50));
+                }
+                drop(sink);
+                Captured::default()
+            })
+        }
         Work::BareXdp => {
             let source = xdp()?;
             thread::spawn(move || captured::looked_at(source, &stop))
