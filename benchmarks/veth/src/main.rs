@@ -19,7 +19,6 @@ use core_affinity::CoreId;
 use nightjar_bench_veth::{calls, cpu_seconds, softirq_seconds};
 use nightjar_capture::{
     AfPacketConfig, AfPacketSource, AfXdpConfig, AfXdpSource, CaptureClock, LiveReport, LiveSender, LiveSink,
-    SourceError,
 };
 
 use captured::Captured;
@@ -99,6 +98,11 @@ fn main() -> ExitCode {
     }
 }
 
+/// What is told of an error.
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
 fn measure(arguments: &Arguments) -> Result<(Sent, Captured), String> {
     let stop = Arc::new(AtomicBool::new(false));
     let capture = start_capture(arguments, Arc::clone(&stop))?;
@@ -107,7 +111,7 @@ fn measure(arguments: &Arguments) -> Result<(Sent, Captured), String> {
     thread::sleep(Duration::from_millis(500));
     let mut sender = LiveSender::open(&arguments.far, &calls::streams(arguments.calls)).map_err(text)?;
     let (started, softirq) = (cpu_seconds(), softirq_seconds());
-    let report = sender.send(arguments.frames, arguments.per_second).map_err(|error| error.to_string())?;
+    let report = sender.send(arguments.frames, arguments.per_second).map_err(text)?;
     let cpu_seconds = cpu_seconds() - started;
     thread::sleep(Duration::from_millis(200));
     let softirq_seconds = softirq_seconds() - softirq;
@@ -161,10 +165,6 @@ fn start_capture(
             thread::spawn(move || to_disk::journalled(source, clock, calls, &directory, &stop))
         }
     })
-}
-
-fn text(error: SourceError) -> String {
-    error.to_string()
 }
 
 fn report(arguments: &Arguments, sent: &Sent, captured: &Captured) {
