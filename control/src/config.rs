@@ -132,14 +132,12 @@ impl<'a> Check<'a> {
     /// The configuration, as far as it can be made out; faults are in the tree.
     fn whole(&mut self, top: &mut Section<'a>) -> Option<Config> {
         let listen = self.listen(top);
-        let data_dir = self.tree.text(top, "data_dir").map(|found| self.folder.join(found.value));
-        if data_dir.is_none() {
-            self.tree.fault(0, "`data_dir` is missing: name the folder that holds database and recordings");
-        }
+        let data_dir =
+            self.tree.required(top, "data_dir", "name the folder that holds database and recordings");
+        let data_dir = data_dir.map(|found| self.folder.join(found.value));
         let allow_plaintext = self.tree.flag(top, "allow_plaintext").is_some_and(|found| found.value);
-        let section = self.tree.section(top, "tls");
-        let wants_tls = section.is_some();
-        let tls = section.and_then(|section| self.tls(section));
+        let wants_tls = top.has("tls");
+        let tls = self.tree.section(top, "tls").and_then(|section| self.tls(section));
         if let Some(listen) = &listen
             && !(listen.value.ip().is_loopback() || wants_tls || allow_plaintext)
         {
@@ -175,14 +173,8 @@ impl<'a> Check<'a> {
     }
 
     fn tls(&mut self, mut section: Section<'a>) -> Option<Arc<ServerConfig>> {
-        let certificate = self.tree.text(&mut section, "certificate");
-        let key = self.tree.text(&mut section, "key");
-        for (name, found) in [("certificate", &certificate), ("key", &key)] {
-            if found.is_none() {
-                let message = format!("`tls.{name}` is missing: name a PEM file");
-                self.tree.fault(section.line, message);
-            }
-        }
+        let certificate = self.tree.required(&mut section, "certificate", "name a PEM file");
+        let key = self.tree.required(&mut section, "key", "name a PEM file");
         self.tree.done(&section);
         let (certificate, key) = (certificate?, key?);
         let faults = match tls::load(&self.folder.join(&certificate.value), &self.folder.join(&key.value)) {
@@ -241,15 +233,16 @@ impl<'a> Check<'a> {
     }
 
     fn sensor(&mut self, mut section: Section<'a>) -> Option<Sensor> {
-        let line = section.line;
-        let name = self.tree.text(&mut section, "name");
+        let what = "it is the name in the sensor's own configuration";
+        let name = self.tree.required(&mut section, "name", what);
+        if section.has("token_file") == section.has("token_sha256") {
+            let message = "a sensor needs either `token_file` or `token_sha256`: `nightjar-control token --sensor \
+                           NAME` makes one";
+            self.tree.fault(section.line, message);
+        }
         let file = self.tree.text(&mut section, "token_file");
         let hash = self.tree.text(&mut section, "token_sha256");
         self.tree.done(&section);
-        if name.is_none() {
-            self.tree
-                .fault(line, "`sensors.name` is missing: it is the name in the sensor's own configuration");
-        }
         let token = match (file, hash) {
             (Some(file), None) => self.token_file(&file),
             (None, Some(hash)) => {
@@ -260,12 +253,7 @@ impl<'a> Check<'a> {
                 }
                 parsed
             }
-            _ => {
-                let message = "a sensor needs either `token_file` or `token_sha256`: `nightjar-control token --sensor \
-                               NAME` makes one";
-                self.tree.fault(line, message);
-                None
-            }
+            _ => None,
         };
         Some(Sensor { name: name?.value, token: token? })
     }
@@ -309,6 +297,15 @@ mod tests {
         faults.iter().map(ToString::to_string).collect()
     }
 
+    /// These faults are found, and no others.
+    fn assert_faults(text: &str, starts: &[&str]) {
+        let found = faults(text);
+        assert_eq!(found.len(), starts.len(), "{found:#?}");
+        for (fault, start) in found.iter().zip(starts) {
+            assert!(fault.starts_with(start), "{fault} does not start with {start}");
+        }
+    }
+
     #[test]
     fn the_least_file_is_enough_and_paths_start_from_its_folder() {
         let config = Config::parse("data_dir = \"data\"", Path::new("/etc/nightjar")).unwrap();
@@ -347,7 +344,6 @@ mod tests {
                     token_sha256 = \"12\"\n\
                     [[sensors]]\n\
                     name = \"s\"\n";
-        let found = faults(text);
         let starts = [
             "`data_dir` is missing",
             "line 1: `listen` must be an IP address",
@@ -360,10 +356,33 @@ mod tests {
             "line 10: `sensors.token_sha256` must be 64",
             "line 11: a sensor needs either",
         ];
-        assert_eq!(found.len(), starts.len(), "{found:#?}");
-        for (fault, start) in found.iter().zip(starts) {
-            assert!(fault.starts_with(start), "{fault} does not start with {start}");
-        }
+        assert_faults(text, &starts);
+    }
+
+    #[test]
+    fn what_is_there_with_a_wrong_type_is_not_called_missing_too() {
+        let text = "data_dir = 1\n\
+                    [tls]\n\
+                    certificate = \"\"\n\
+                    key = true\n\
+                    [[sensors]]\n\
+                    name = 2\n\
+                    token_sha256 = 3\n\
+                    [[sensors]]\n\
+                    name = \"s\"\n\
+                    token_file = 4\n\
+                    token_sha256 = 5\n";
+        let starts = [
+            "line 1: `data_dir` must be a string",
+            "line 3: `tls.certificate` must not be empty",
+            "line 4: `tls.key` must be a string",
+            "line 6: `sensors.name` must be a string",
+            "line 7: `sensors.token_sha256` must be a string",
+            "line 8: a sensor needs either",
+            "line 10: `sensors.token_file` must be a string",
+            "line 11: `sensors.token_sha256` must be a string",
+        ];
+        assert_faults(text, &starts);
     }
 
     #[test]
@@ -377,6 +396,8 @@ mod tests {
     fn beyond_loopback_needs_tls_or_leave() {
         let open = "listen = \"0.0.0.0:80\"\ndata_dir = \"d\"\n";
         assert!(faults(open)[0].contains("allow_plaintext = true"));
+        let wrong = format!("tls = true\n{open}");
+        assert_faults(&wrong, &["line 1: `tls` must be a section"]);
         let allowed = format!("allow_plaintext = true\n{open}");
         assert!(Config::parse(&allowed, Path::new("/")).is_ok());
         for loopback in ["127.0.0.9:1", "[::1]:1"] {

@@ -8,6 +8,7 @@
 
 mod frame;
 mod maps;
+mod redirect_error;
 
 use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_REDIRECT};
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_adjust_meta, bpf_xdp_get_buff_len};

@@ -4,10 +4,11 @@ import { existsSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import puppeteer from 'puppeteer-core';
 import { assertApart, AUDIBLE, decodeTones, hear, isTone, listenIn } from './ear.mjs';
-import { eventually, finishedCall, out, password, PATIENCE_MS, tones, url, user } from './system.mjs';
+import { eventually, finishedCall, leftOut, out, password, PATIENCE_MS, tones, url, user } from './system.mjs';
 
 const executablePath = process.env.NIGHTJAR_FIREFOX ?? '/usr/bin/firefox-esr';
 const skip = existsSync(executablePath) ? false : `${executablePath} is not there`;
+if (skip) leftOut('firefox', skip);
 
 let browser;
 before(async () => {

@@ -27,6 +27,32 @@ test('at 360 px a quiet sensor is pointed out without pushing anything aside', a
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page is wider than the window');
 });
 
+test('a sensor is quiet when it was not heard for a minute, and not because control is away', async () => {
+  const page = await newPage(browser);
+  let unheardMs = 40_000;
+  let away = false;
+  await page.route('**/api/summary', (route) => {
+    const sensors = [{ name: 'a', last_seen_at: new Date(Date.now() - unheardMs).toISOString() }];
+    return away ? route.abort() : route.fulfill({ json: { live: 0, today: 0, total: 0, sensors } });
+  });
+  await page.clock.install();
+  await signIn(page);
+  const sensor = page.locator('.figure.sensors dd');
+  const turns = async (word) => {
+    // Until after the figures are asked for again.
+    await page.clock.runFor(16_000);
+    await sensor.getByText(word, { exact: true }).waitFor();
+  };
+  await sensor.getByText('up', { exact: true }).waitFor();
+  unheardMs = 70_000;
+  await turns('quiet');
+  unheardMs = 0;
+  await turns('up');
+  away = true;
+  await page.clock.runFor(180_000);
+  assert.equal(await sensor.textContent(), 'up');
+});
+
 test('a duration is not changed under the fingers of somebody who types slowly', async () => {
   const page = await newPage(browser);
   await signIn(page);

@@ -23,6 +23,9 @@ export const tones = (process.env.NIGHTJAR_TONE_HZ ?? '')
 export const out = process.env.NIGHTJAR_BROWSER_OUT ?? fileURLToPath(new URL('out', import.meta.url));
 mkdirSync(out, { recursive: true });
 
+/** Says that a test is left out, so that it is listed. */
+export const leftOut = (name, why) => console.log(`SKIPPED: ${name}: ${why}`);
+
 /** How long something that the system will surely do may take, ms: a bound, no measurement. */
 export const PATIENCE_MS = 120_000;
 

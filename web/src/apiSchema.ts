@@ -385,7 +385,7 @@ export interface components {
         SensorStatus: {
             /**
              * Format: date-time
-             * @description When it delivered last; `null` before it ever did.
+             * @description When it last delivered something or said that it lives; `null` before it ever did.
              */
             last_seen_at: string | null;
             /** @description Its name. */

@@ -118,16 +118,12 @@ impl Dialog {
         }
     }
 
-    /// The ACK of another final answer, in the INVITE's own transaction (17.1.1.3).
+    /// The ACK of another final answer, in the INVITE's own transaction (17.1.1.3). Within the dialog the
+    /// tags are the INVITE's.
     pub fn ack_failure(&self, invite: &Message) -> Message {
         let mut ack = self.within_transaction(invite, "ACK");
-        ack.to.tag = Some(self.tags[1].clone());
+        ack.to.tag.get_or_insert_with(|| self.tags[1].clone());
         ack
-    }
-
-    /// The same within the dialog: the tags are the INVITE's.
-    pub fn ack_refused(&self, invite: &Message) -> Message {
-        self.within_transaction(invite, "ACK")
     }
 
     /// The CANCEL of an INVITE (9.1).

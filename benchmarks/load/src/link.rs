@@ -34,6 +34,27 @@ impl LinkOptions {
     }
 }
 
+impl LinkOptions {
+    /// Every link layer, and tags on those that can carry them; untagged Ethernet first.
+    pub fn every() -> impl Iterator<Item = LinkOptions> {
+        let every: [(LinkType, &[u16]); 8] = [
+            (LinkType::Ethernet, &[]),
+            (LinkType::Ethernet, &[12]),
+            (LinkType::Ethernet, &[300, 12]),
+            (LinkType::LinuxSll, &[]),
+            (LinkType::LinuxSll, &[12]),
+            (LinkType::LinuxSll2, &[]),
+            (LinkType::RawIp, &[]),
+            (LinkType::Null, &[]),
+        ];
+        every.into_iter().map(|(link, vlans)| LinkOptions {
+            link,
+            vlans: vlans.to_vec(),
+            ..LinkOptions::default()
+        })
+    }
+}
+
 /// The LINKTYPE number that a file's header carries.
 pub(crate) fn link_number(link: LinkType) -> u32 {
     match link {

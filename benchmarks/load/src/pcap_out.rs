@@ -24,6 +24,21 @@ pub enum CaptureFormat {
     PcapngNanos,
 }
 
+impl CaptureFormat {
+    /// All of them.
+    pub const ALL: [CaptureFormat; 4] = [
+        CaptureFormat::PcapMicros,
+        CaptureFormat::PcapNanos,
+        CaptureFormat::PcapngMicros,
+        CaptureFormat::PcapngNanos,
+    ];
+
+    /// Whether stamps keep their nanoseconds.
+    pub fn keeps_nanoseconds(self) -> bool {
+        matches!(self, CaptureFormat::PcapNanos | CaptureFormat::PcapngNanos)
+    }
+}
+
 /// How the file is compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {

@@ -29,11 +29,7 @@ pub fn streams(calls: u32) -> Vec<LiveStream> {
 pub fn set_up<O: CoreOutput>(core: &mut CaptureCore<O>, now: Nanos, calls: u32) {
     let mut at = now;
     for call in 0..calls {
-        let (caller, callee) = (endpoint(CALLERS, call), endpoint(CALLEES, call));
-        let invite = message("INVITE sip:b@example.org SIP/2.0", "", call, caller);
-        let answer = message("SIP/2.0 200 OK", ";tag=2", call, callee);
-        for (src, dst, text) in [(caller, callee, invite), (callee, caller, answer)] {
-            let bytes = frame(src, dst, text.as_bytes());
+        for bytes in signalling(call) {
             let original_len = bytes.len() as u32;
             core.handle_frame(&RawFrame {
                 at,
@@ -46,6 +42,14 @@ pub fn set_up<O: CoreOutput>(core: &mut CaptureCore<O>, now: Nanos, calls: u32) 
         }
     }
     core.end_batch(Nanos::ZERO);
+}
+
+/// A call's INVITE and 200, as IPv4 datagrams.
+pub fn signalling(call: u32) -> [Vec<u8>; 2] {
+    let (caller, callee) = (endpoint(CALLERS, call), endpoint(CALLEES, call));
+    let invite = message("INVITE sip:b@example.org SIP/2.0", "", call, caller);
+    let answer = message("SIP/2.0 200 OK", ";tag=2", call, callee);
+    [frame(caller, callee, invite.as_bytes()), frame(callee, caller, answer.as_bytes())]
 }
 
 fn message(start: &str, to_tag: &str, call: u32, media: SocketAddrV4) -> String {

@@ -1,8 +1,13 @@
 //! Live frames through a veth: the generator on one core, a capture core on the other. Says what was sent,
-//! what was received and lost, and what each frame cost the capture core. `benchmarks/past-the-kernel` runs it.
+//! what was received and lost, and what each frame cost: the capture core alone, and the machine.
+//! `benchmarks/past-the-kernel` runs it.
 
-mod calls;
+mod captured;
+#[cfg(feature = "afxdp")]
+mod other_rings;
+mod to_disk;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,25 +16,34 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use core_affinity::CoreId;
+use nightjar_bench_veth::{calls, cpu_seconds, softirq_seconds};
 use nightjar_capture::{
-    AfPacketConfig, AfPacketSource, AfXdpConfig, AfXdpSource, CaptureClock, LiveReport, LiveSender,
-    PacketSource, Received, SourceStatistics, Stopped,
+    AfPacketConfig, AfPacketSource, AfXdpConfig, AfXdpSource, CaptureClock, LiveReport, LiveSender, LiveSink,
 };
-use nightjar_flow::Limits;
-use nightjar_pipeline::{AfterError, Analysed, CaptureCore, CoreConfig, Depth, Snapshots, capture_loop};
-use nightjar_signal::SignalConfig;
-use nightjar_wire::{Nanos, Realms, VxlanPorts};
-use rustix::time::{ClockId, clock_gettime};
+
+use captured::Captured;
+
+/// The generator's CPU.
+const SENDS: CoreId = CoreId { id: 0 };
+/// The capture core's.
+const CAPTURES: CoreId = CoreId { id: 1 };
 
 /// What is done with each frame.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Work {
-    /// AF_XDP, and its bytes are counted.
+    /// Nothing: frames are sent and dropped where they arrive. The generator's share.
+    Generator,
+    /// AF_XDP, and a byte of each is looked at.
     BareXdp,
+    /// As bare-xdp, by the `afxdp` crate's rings and program.
+    #[cfg(feature = "afxdp")]
+    Afxdp,
     /// AF_XDP, header analysis: decoded, bound to its call, counted by RFC 3550.
     Xdp,
     /// AF_PACKET, header analysis.
     Packet,
+    /// AF_XDP, and every packet into a journal on disk.
+    Journal,
 }
 
 /// Sends RTP out of one end of a veth and captures it at the other.
@@ -53,22 +67,28 @@ struct Arguments {
     /// Frames a second; 0: as fast as it goes.
     #[arg(long, default_value_t = 1_000_000)]
     per_second: u32,
+    /// Places of AF_XDP's media ring; the default when not given.
+    #[arg(long)]
+    ring: Option<u32>,
+    /// Where the journal lies.
+    #[arg(long, default_value = ".")]
+    journal: PathBuf,
 }
 
-/// What the capture core came to.
-struct Captured {
-    statistics: SourceStatistics,
-    /// CPU seconds of its thread, user and system.
+/// What was sent, at what cost.
+struct Sent {
+    report: LiveReport,
+    /// CPU seconds of the sending thread, with the softirq that ran on its back.
     cpu_seconds: f64,
-    /// Frames that were bound to calls.
-    recorded: u64,
+    /// CPU seconds of the kernel's softirq threads meanwhile.
+    softirq_seconds: f64,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match measure(&arguments) {
         Ok((sent, captured)) => {
-            report(&arguments, sent, &captured);
+            report(&arguments, &sent, &captured);
             ExitCode::SUCCESS
         }
         Err(message) => {
@@ -78,105 +98,92 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(arguments: &Arguments) -> Result<(LiveReport, Captured), String> {
-    let clock = CaptureClock::start();
-    let text = |error: nightjar_capture::SourceError| error.to_string();
+/// What is told of an error.
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn measure(arguments: &Arguments) -> Result<(Sent, Captured), String> {
     let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
-    let (work, calls) = (arguments.work, arguments.calls);
-    let capture = match work {
-        Work::BareXdp | Work::Xdp => {
-            let source = AfXdpSource::open(&AfXdpConfig::new(&[&arguments.near]), clock).map_err(text)?;
-            thread::spawn(move || capture(source, clock, work, calls, &stopped))
+    let capture = start_capture(arguments, Arc::clone(&stop))?;
+    core_affinity::set_for_current(SENDS);
+    // Until the capture core waits for frames.
+    thread::sleep(Duration::from_millis(500));
+    let mut sender = LiveSender::open(&arguments.far, &calls::streams(arguments.calls)).map_err(text)?;
+    let (started, softirq) = (cpu_seconds(), softirq_seconds());
+    let report = sender.send(arguments.frames, arguments.per_second).map_err(text)?;
+    let cpu_seconds = cpu_seconds() - started;
+    thread::sleep(Duration::from_millis(200));
+    let softirq_seconds = softirq_seconds() - softirq;
+    stop.store(true, Ordering::Relaxed);
+    let captured = capture.join().map_err(|_| "the capture core panicked")?;
+    Ok((Sent { report, cpu_seconds, softirq_seconds }, captured))
+}
+
+/// Opens what captures and starts its thread.
+fn start_capture(
+    arguments: &Arguments,
+    stop: Arc<AtomicBool>,
+) -> Result<thread::JoinHandle<Captured>, String> {
+    let (clock, calls) = (CaptureClock::start(), arguments.calls);
+    let xdp = || {
+        let mut config = AfXdpConfig::new(&[&arguments.near]);
+        config.sizes.media = arguments.ring.unwrap_or(config.sizes.media);
+        AfXdpSource::open(&config, clock).map_err(text)
+    };
+    Ok(match arguments.work {
+        Work::Generator => {
+            let sink = LiveSink::open(&arguments.near).map_err(text)?;
+            thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(50));
+                }
+                drop(sink);
+                Captured::default()
+            })
+        }
+        Work::BareXdp => {
+            let source = xdp()?;
+            thread::spawn(move || captured::looked_at(source, &stop))
+        }
+        #[cfg(feature = "afxdp")]
+        Work::Afxdp => {
+            let (near, ring) = (arguments.near.clone(), arguments.ring.unwrap_or(8192));
+            thread::spawn(move || other_rings::looked_at(&near, ring, &stop))
+        }
+        Work::Xdp => {
+            let source = xdp()?;
+            thread::spawn(move || captured::analysed(source, clock, calls, &stop))
         }
         Work::Packet => {
             let config = AfPacketConfig::new(&[&arguments.near]).with_ring_mib(256);
             let source = AfPacketSource::open(&config, clock).map_err(text)?;
-            thread::spawn(move || capture(source, clock, work, calls, &stopped))
+            thread::spawn(move || captured::analysed(source, clock, calls, &stop))
         }
-    };
-    core_affinity::set_for_current(CoreId { id: 0 });
-    // Until the capture core waits for frames.
-    thread::sleep(Duration::from_millis(500));
-    let mut sender = LiveSender::open(&arguments.far, &calls::streams(calls)).map_err(text)?;
-    let sent = sender.send(arguments.frames, arguments.per_second).map_err(|error| error.to_string())?;
-    thread::sleep(Duration::from_millis(200));
-    stop.store(true, Ordering::Relaxed);
-    Ok((sent, capture.join().map_err(|_| "the capture core panicked")?))
+        Work::Journal => {
+            let (source, directory) = (xdp()?, arguments.journal.clone());
+            thread::spawn(move || to_disk::journalled(source, clock, calls, &directory, &stop))
+        }
+    })
 }
 
-/// The capture core's thread.
-fn capture(
-    mut source: impl PacketSource,
-    clock: CaptureClock,
-    work: Work,
-    calls: u32,
-    stop: &AtomicBool,
-) -> Captured {
-    core_affinity::set_for_current(CoreId { id: 1 });
-    let (recorded, started) = match work {
-        Work::BareXdp => {
-            let started = cpu_seconds();
-            count_bytes(&mut source, stop);
-            (0, started)
-        }
-        Work::Xdp | Work::Packet => {
-            let mut core = CaptureCore::new(core_config(), Analysed::new(|_| {}));
-            calls::set_up(&mut core, clock.now(), calls);
-            let started = cpu_seconds();
-            capture_loop(&mut source, &mut core, stop, AfterError::Stop, |_, _| {});
-            (core.ledger().recorded, started)
-        }
-    };
-    Captured { cpu_seconds: cpu_seconds() - started, recorded, statistics: source.statistics() }
-}
-
-/// The least that a receiver can do: it looks at each frame.
-fn count_bytes(source: &mut impl PacketSource, stop: &AtomicBool) {
-    let mut sum = 0_u64;
-    let mut draining = false;
-    loop {
-        if !draining && stop.load(Ordering::Relaxed) {
-            draining = matches!(source.stop(), Ok(Stopped::Draining));
-        }
-        match source.receive(&mut |frame| sum += u64::from(frame.bytes[frame.bytes.len() - 1])) {
-            Ok(Received::End) | Err(_) => break,
-            Ok(_) => {}
-        }
-    }
-    std::hint::black_box(sum);
-}
-
-fn core_config() -> CoreConfig {
-    CoreConfig {
-        depth: Depth::Headers,
-        snapshots: Snapshots::Never,
-        checkpoint_every: Nanos::MAX,
-        signal: SignalConfig::default(),
-        limits: Limits::default(),
-        realms: Realms::default(),
-        vxlan: VxlanPorts::USUAL,
-    }
-}
-
-/// CPU time of this thread.
-fn cpu_seconds() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-}
-
-fn report(arguments: &Arguments, sent: LiveReport, captured: &Captured) {
-    let Captured { statistics, cpu_seconds, recorded } = captured;
-    let seconds = sent.elapsed_ns as f64 / 1e9;
+fn report(arguments: &Arguments, sent: &Sent, captured: &Captured) {
+    let Sent { report, cpu_seconds, softirq_seconds } = sent;
+    let seconds = report.elapsed_ns as f64 / 1e9;
+    let each = |cpu: f64, frames: u64| cpu * 1e9 / frames.max(1) as f64;
     println!(
         "{:?}: sent {} in {seconds:.2} s ({:.2} M/s, {} us behind a slot at most); received {}, lost {}, recorded \
-         {recorded}; {:.0} ns of the capture core a frame",
+         {}; ns a frame: capture core {:.0}, sender and its softirq {:.0}, softirq threads {:.0}{}",
         arguments.work,
-        sent.sent,
-        sent.sent as f64 / seconds / 1e6,
-        sent.most_late_ns / 1000,
-        statistics.received,
-        sent.sent as i64 - statistics.received as i64,
-        cpu_seconds * 1e9 / statistics.received.max(1) as f64,
+        report.sent,
+        report.sent as f64 / seconds / 1e6,
+        report.most_late_ns / 1000,
+        captured.received,
+        report.sent as i64 - captured.received as i64,
+        captured.recorded,
+        each(captured.cpu_seconds, captured.received),
+        each(*cpu_seconds, report.sent),
+        each(*softirq_seconds, report.sent),
+        captured.remark,
     );
 }

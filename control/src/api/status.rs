@@ -25,7 +25,7 @@ pub struct Health {
 pub struct SensorStatus {
     /// Its name.
     pub name: String,
-    /// When it delivered last; `null` before it ever did.
+    /// When it last delivered something or said that it lives; `null` before it ever did.
     #[schema(required = true, value_type = Option<String>, format = DateTime)]
     pub last_seen_at: Option<Timestamp>,
 }

@@ -103,6 +103,19 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// A string that has to be there; `what` says what to write.
+    pub(crate) fn required(
+        &mut self,
+        section: &mut Section<'a>,
+        key: &str,
+        what: &str,
+    ) -> Option<Placed<String>> {
+        if !section.has(key) {
+            return self.refuse(section.line, section, key, &format!("is missing: {what}"));
+        }
+        self.text(section, key)
+    }
+
     /// `true` or `false`.
     pub(crate) fn flag(&mut self, section: &mut Section<'a>, key: &str) -> Option<Placed<bool>> {
         let (line, value) = section.keys.remove(key)?;
@@ -189,6 +202,11 @@ impl<'a> Tree<'a> {
 }
 
 impl Section<'_> {
+    /// Whether the key is there and was not taken out, whatever its value is.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
+    }
+
     /// The key's full name, as messages give it.
     pub(crate) fn path(&self, key: &str) -> String {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }

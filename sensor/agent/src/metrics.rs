@@ -3,9 +3,11 @@
 //! The capture core hands a snapshot over at most every 250 ms and waits for nobody; everything else
 //! is read from counters that exist anyway, when somebody asks.
 
+mod admission;
 mod exposition;
 mod families;
 mod handover;
+mod levels;
 mod measured;
 mod server;
 

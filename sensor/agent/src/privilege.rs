@@ -30,8 +30,7 @@ pub(crate) fn keep_what_setup_takes() -> Result<(), String> {
 /// Every capability that is missing, and how to grant it.
 pub(crate) fn check_live(config: &Config, interfaces: &[String]) -> Result<Method, String> {
     let held = capabilities::held()?;
-    let xdp = AfXdpConfig::new(interfaces);
-    let of_xdp = Missing::new(&Wanted::AF_XDP, held, locked_memory(&xdp));
+    let of_xdp = Missing::new(&Wanted::AF_XDP, held, locked_memory(&config.af_xdp(interfaces)));
     let of_packet = Missing::new(&Wanted::AF_PACKET, held, None);
     // A port that this host uses itself is captured by AF_PACKET anyway.
     let wants_packet = match config.method {

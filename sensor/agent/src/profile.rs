@@ -9,6 +9,7 @@ pub mod host;
 pub mod library;
 pub mod machine;
 pub mod nic;
+pub mod plan;
 pub mod port;
 mod saved;
 mod setting;

@@ -3,6 +3,7 @@
 mod desk;
 mod disk_watch;
 mod live_source;
+mod load_watch;
 mod restart;
 
 use std::collections::BTreeMap;
@@ -32,15 +33,18 @@ use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
 use crate::args::Run;
+use crate::cards::Cards;
 use crate::config::{Config, Input};
 use crate::cpu;
 use crate::metrics::{self, Measured, Publisher};
 use crate::privilege;
-use crate::summary::{SourceSummary, Summary, XdpSummary};
+use crate::profile::plan::HostPlan;
+use crate::summary::{AdmissionSummary, SourceSummary, Summary, XdpSummary};
 use crate::workers::{BLOCKS, Setup, worker_config, worker_count};
 use desk::SharedDesk;
 use disk_watch::DiskWatch;
 use live_source::LiveSource;
+use load_watch::LoadWatch;
 use restart::{Restart, restart};
 
 /// How long delivery to control may take at the end.
@@ -57,6 +61,10 @@ pub fn run(args: &Run) -> Result<(), String> {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     log.with_ansi(std::io::stderr().is_terminal()).init();
     let mut config = crate::config::load(&args.config).map_err(|error| error.to_string())?;
+    if let Input::Interfaces(interfaces) = &config.input {
+        config.host = HostPlan::take(config.host_profile.as_deref(), interfaces)?;
+        config.workers = if config.workers == 0 { config.host.worker_count() } else { config.workers };
+    }
     let stop = stop_on_signals()?;
     privilege::keep_what_setup_takes()?;
     if let Input::Interfaces(interfaces) = &config.input {
@@ -118,6 +126,7 @@ fn capture_with<S: PacketSource>(
     stop: &AtomicBool,
 ) -> Result<(), String> {
     let (started, started_at) = (Instant::now(), metrics::Sources::now());
+    let cards = Arc::new(Cards::watch(config.input.interfaces()));
     let text = |error: nightjar_store::StoreError| error.to_string();
     let (outbox, uploader) = start_delivery(config)?;
     let desk = SharedDesk::open(&config.data_dir, outbox)?;
@@ -146,7 +155,8 @@ fn capture_with<S: PacketSource>(
     let (workers, lanes) = setup.start(open, &desk)?;
     let (news, news_thread) = desk::start_news(&desk);
     let output = Journalled::new(lanes, news, config.control.is_some());
-    let mut core = CaptureCore::new(core_config(config, source.interfaces(), limits), output);
+    let mut core = CaptureCore::new(core_config(config, source.interfaces(), limits), output)
+        .with_admission(config.admission.clone());
     let restored = core.restore(flows, found, now);
     if restored.abandoned > 0 {
         tracing::warn!("too little is left of {} calls to go on with them", restored.abandoned);
@@ -154,6 +164,7 @@ fn capture_with<S: PacketSource>(
 
     let calls = desk.clone();
     let sources = metrics::Sources {
+        cards: Arc::clone(&cards),
         audio: workers.ledgers(),
         journal: journal.journal().clone(),
         pool: pool.clone(),
@@ -166,12 +177,14 @@ fn capture_with<S: PacketSource>(
 
     let mut recovering = true;
     let mut disk = DiskWatch::new(&directory);
+    let mut load = LoadWatch::new(&pool, journal.journal());
     let errors = capture_loop(&mut source, &mut core, stop, AfterError::Stop, |source, core| {
         if recovering && !earlier.are_needed() {
             recovering = false;
             journal.journal().forget_recovered();
         }
         disk.look_at(journal.journal().state());
+        load.sample_when_due(source, core);
         if let Some(publisher) = &mut publisher {
             publisher.publish_when_due(source, core);
         }
@@ -185,9 +198,11 @@ fn capture_with<S: PacketSource>(
 
     let mut summary = Summary {
         packets: core.ledger().clone(),
+        admission: Some(AdmissionSummary::new(&core.admission_counts())),
         capture_seconds: core.capture_span().as_secs_f64(),
         recovered_packets: recovered,
         source: Some(SourceSummary::new(&source.statistics())),
+        cards: cards.counts(),
         xdp: source.xdp_counts().iter().map(XdpSummary::new).collect(),
         errors: errors.iter().map(ToString::to_string).collect(),
         ..Summary::default()

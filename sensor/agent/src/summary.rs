@@ -1,5 +1,6 @@
 //! What a replay or a run did: the ledger, calls, recordings and CPU time, for people and as JSON.
 
+mod admission;
 mod xdp;
 
 use std::collections::BTreeMap;
@@ -13,8 +14,11 @@ use nightjar_schema::{Call, CallState};
 use nightjar_store::UploadStatus;
 use serde::Serialize;
 
+pub use crate::cards::CardCounts;
 use crate::cpu;
 use crate::workers::WorkersReport;
+pub use admission::AdmissionSummary;
+pub(crate) use xdp::socket_name;
 pub use xdp::{SocketSummary, XdpSummary};
 
 /// Seconds of CPU time by stage.
@@ -127,6 +131,9 @@ pub struct Summary {
     pub recovered_packets: u64,
     /// The calls.
     pub calls: u64,
+    /// Calls that were admitted, refused and cut; absent where every call is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admission: Option<AdmissionSummary>,
     /// Calls by state.
     pub calls_by_state: BTreeMap<String, u64>,
     /// Media streams of calls.
@@ -151,6 +158,9 @@ pub struct Summary {
     /// What a live source has counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceSummary>,
+    /// What the captured interfaces' cards have lost.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cards: Vec<CardCounts>,
     /// What AF_XDP's program and sockets have counted, per interface.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub xdp: Vec<XdpSummary>,
@@ -237,6 +247,9 @@ impl Summary {
         let states: Vec<String> =
             self.calls_by_state.iter().map(|(state, count)| format!("{count} {state}")).collect();
         let _ = writeln!(text, "calls     {:>22}   {}", self.calls, states.join(", "));
+        if let Some(line) = self.admission.as_ref().and_then(AdmissionSummary::to_line) {
+            let _ = writeln!(text, "{line}");
+        }
         let _ = writeln!(text, "recordings {:>21}   {:.1} s of audio", self.recordings, self.audio_seconds);
         if let Some(source) = &self.source {
             let _ = writeln!(
@@ -244,6 +257,10 @@ impl Summary {
                 "source    gave        {:>10}   {} out of order, the kernel's ring dropped {}",
                 source.received, source.out_of_order, source.ring_full
             );
+        }
+        for card in &self.cards {
+            let _ =
+                writeln!(text, "card      missed      {:>10}   {}", card.missed_frames(), card.sentence());
         }
         if let Some(delivery) = &self.delivery {
             let DeliverySummary { events, recordings, pending, rejected } = delivery;

@@ -17,6 +17,10 @@ use crate::cpu;
 /// Blocks in memory, shared by all lanes: 16 MiB.
 pub(crate) const BLOCKS: usize = 256;
 
+/// Of them, those that all hand-overs take at most: half of the blocks may wait for a commit, and a worker
+/// that lags must leave the capture core some. What finds no place there is read from the disk.
+const HANDED_OVER: usize = BLOCKS / 4;
+
 /// What the workers share.
 pub(crate) struct Setup<'a> {
     /// Where blocks come from.
@@ -100,7 +104,7 @@ impl Setup<'_> {
             let config = LaneConfig {
                 core: 0,
                 worker: index as u16,
-                handover: (BLOCKS / self.count).max(2),
+                handover: (HANDED_OVER / self.count).max(2),
                 overflow: self.overflow,
             };
             let (writer, mut reader) = lane(self.pool, self.journal, config);

@@ -12,8 +12,12 @@ use nightjar_wire::Nanos;
 use crate::SourceError;
 use crate::clock::CaptureClock;
 use crate::interface::explain;
+use crate::live::{self, Live};
+use crate::loss_watch::LossWatch;
 use crate::merge::{Merge, Round};
-use crate::source::{PacketSource, RawFrame, Received, SourceStatistics, Stopped, whole_nanos};
+use crate::source::{
+    PacketSource, RawFrame, Received, RingLoad, RingLoss, SourceStatistics, Stopped, whole_nanos,
+};
 use setup::Spread;
 use tap::Tap;
 
@@ -93,6 +97,7 @@ pub struct AfPacketSource {
     interfaces: Vec<String>,
     clock: CaptureClock,
     statistics: SourceStatistics,
+    losses: LossWatch,
     /// Frames that the kernel has stored in the rings.
     stored: u64,
     /// When the taps were told to let nothing more in.
@@ -177,6 +182,7 @@ impl AfPacketSource {
             interfaces,
             clock,
             statistics: SourceStatistics::default(),
+            losses: LossWatch::new(clock.now()),
             stored: 0,
             stopped_at: None,
         }
@@ -187,24 +193,44 @@ impl AfPacketSource {
         &self.clock
     }
 
-    /// Gives the frames whose time has come, a batch at most.
-    fn give(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Round {
+    /// Adds what the kernel has counted since it was last asked.
+    fn count_kernels(&mut self) {
+        for tap in &self.taps {
+            let (stored, dropped) = tap.kernel_counts();
+            self.stored += stored;
+            self.statistics.ring_full += dropped;
+        }
+    }
+}
+
+impl Live for AfPacketSource {
+    fn drop_gone(&mut self) -> Result<bool, SourceError> {
+        for tap in &mut self.taps {
+            tap.look_whether_gone()?;
+        }
+        let Some(gone) = self.taps.iter_mut().position(Tap::is_over) else { return Ok(self.taps.is_empty()) };
+        self.count_kernels();
+        let tap = self.taps.remove(gone);
+        Err(SourceError::InterfaceGone { interface: tap.socket.interface().to_owned() })
+    }
+
+    fn give(&mut self, sink: &mut impl FnMut(&[RawFrame<'_>])) -> Round {
         self.clock.measure();
         let now = self.clock.now();
         let statistics = &mut self.statistics;
-        self.merge.give(&mut self.taps, &self.clock, now, BATCH, &mut |frame| {
-            statistics.count(frame.bytes.len(), frame.original_len);
-            sink(frame);
+        self.merge.give(&mut self.taps, &self.clock, now, BATCH, &mut |frames| {
+            statistics.count_all(frames);
+            sink(frames);
         })
     }
 
     /// Waits until a block is ready in a ring that has none, for [`PATIENCE_MS`] at most, or
     /// [`SHORT_PATIENCE_MS`] when others hold frames back for it.
-    fn wait(&mut self, holds: bool) -> Result<(), SourceError> {
+    fn wait(&mut self, round: Round) -> Result<(), SourceError> {
         self.asked.clear();
         self.asked.extend(self.taps.iter_mut().map(Tap::question));
         let count = self.asked.len() as libc::nfds_t;
-        let patience = if holds { SHORT_PATIENCE_MS } else { PATIENCE_MS };
+        let patience = if round.holds { SHORT_PATIENCE_MS } else { PATIENCE_MS };
         // SAFETY: the array is live and its length is passed.
         let ready = unsafe { libc::poll(self.asked.as_mut_ptr(), count, patience) };
         if ready < 0 {
@@ -222,50 +248,18 @@ impl AfPacketSource {
         Ok(())
     }
 
-    /// Nothing more comes: the taps let nothing in, and what they had is given.
     fn has_ended(&self, round: Round) -> bool {
-        round.given == 0 && !round.holds && self.stopped_at.is_some_and(|at| round.settled >= at)
-    }
-
-    /// Adds what the kernel has counted since it was last asked.
-    fn count_kernels(&mut self) {
-        for tap in &self.taps {
-            let (stored, dropped) = tap.kernel_counts();
-            self.stored += stored;
-            self.statistics.ring_full += dropped;
-        }
-    }
-
-    /// Puts away a tap whose interface is gone and whose last frames have been given.
-    fn drop_gone(&mut self) -> Result<(), SourceError> {
-        for tap in &mut self.taps {
-            tap.look_whether_gone()?;
-        }
-        let Some(gone) = self.taps.iter_mut().position(Tap::is_over) else { return Ok(()) };
-        self.count_kernels();
-        let tap = self.taps.remove(gone);
-        Err(SourceError::InterfaceGone { interface: tap.socket.interface().to_owned() })
+        round.is_last(self.stopped_at)
     }
 }
 
 impl PacketSource for AfPacketSource {
     fn receive(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Result<Received, SourceError> {
-        self.drop_gone()?;
-        if self.taps.is_empty() {
-            return Ok(Received::End);
-        }
-        let mut round = self.give(sink);
-        if self.has_ended(round) {
-            return Ok(Received::End);
-        }
-        if round.given == 0 {
-            self.wait(round.holds)?;
-            round = self.give(sink);
-        }
-        match round.given {
-            0 => Ok(Received::Idle(round.settled)),
-            given => Ok(Received::Frames(given)),
-        }
+        live::receive(self, &mut live::each(sink))
+    }
+
+    fn receive_runs(&mut self, sink: &mut impl FnMut(&[RawFrame<'_>])) -> Result<Received, SourceError> {
+        live::receive(self, sink)
     }
 
     fn stop(&mut self) -> Result<Stopped, SourceError> {
@@ -284,6 +278,21 @@ impl PacketSource for AfPacketSource {
         let interfaces_down = self.taps.iter().filter(|tap| !tap.socket.is_up()).count() as u32;
         let out_of_order = self.merge.out_of_order();
         SourceStatistics { in_ring, out_of_order, interfaces_down, ..self.statistics }
+    }
+
+    fn ring_load(&mut self) -> RingLoad {
+        self.count_kernels();
+        let fullest = self.taps.iter().map(|tap| tap.ring.fill()).max().unwrap_or(0);
+        RingLoad { lost: self.statistics.ring_full, fullest }
+    }
+
+    fn take_ring_loss(&mut self) -> Option<RingLoss> {
+        let now = self.clock.now();
+        if self.stopped_at.is_none() && !self.losses.is_due(now) {
+            return None;
+        }
+        self.count_kernels();
+        self.losses.look(now, self.statistics.ring_full)
     }
 
     fn lateness_limit(&self) -> Nanos {

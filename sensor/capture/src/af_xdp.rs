@@ -16,8 +16,12 @@ use rustix::thread::{NanosleepRelativeResult, Timespec, nanosleep};
 use crate::SourceError;
 use crate::clock::CaptureClock;
 use crate::interface::{explain, receive_queues};
+use crate::live::{self, Live};
+use crate::loss_watch::LossWatch;
 use crate::merge::{Merge, Round};
-use crate::source::{PacketSource, RawFrame, Received, SourceStatistics, Stopped, whole_nanos};
+use crate::source::{
+    PacketSource, RawFrame, Received, RingLoad, RingLoss, SourceStatistics, Stopped, whole_nanos,
+};
 use lane::Lane;
 pub use program::{Learned, ProgramConfig, ProgramError, ProgramMode, TunnelMode, XdpProgram};
 pub use queue::{CopyMode, QueueSizes, SocketKind};
@@ -28,6 +32,7 @@ mod lane;
 mod memory;
 mod program;
 mod queue;
+mod redirect_errors;
 mod ring;
 mod tap;
 
@@ -47,6 +52,9 @@ pub struct AfXdpConfig {
     pub queues: Vec<u32>,
     /// Rings and memory of each queue.
     pub sizes: QueueSizes,
+    /// Ask the interface for all frames, not only its own: a card keeps the others back before the program
+    /// sees them.
+    pub promiscuous: bool,
     /// What the program is told.
     pub program: ProgramConfig,
     /// Where the program is to run; the best that works when `None`.
@@ -58,12 +66,13 @@ pub struct AfXdpConfig {
 }
 
 impl AfXdpConfig {
-    /// All queues, the best mode that works, 1 ms of hold-back.
+    /// All queues, promiscuous, the best mode that works, 1 ms of hold-back.
     pub fn new(interfaces: &[impl AsRef<str>]) -> AfXdpConfig {
         AfXdpConfig {
             interfaces: interfaces.iter().map(|name| name.as_ref().to_owned()).collect(),
             queues: Vec::new(),
             sizes: QueueSizes::default(),
+            promiscuous: true,
             program: ProgramConfig::default(),
             mode: None,
             zero_copy: true,
@@ -99,6 +108,7 @@ pub struct AfXdpSource {
     clock: CaptureClock,
     hold: Nanos,
     statistics: SourceStatistics,
+    losses: LossWatch,
     /// When the programs were taken off.
     stopped_at: Option<Nanos>,
 }
@@ -127,6 +137,7 @@ impl AfXdpSource {
             clock,
             hold,
             statistics: SourceStatistics::default(),
+            losses: LossWatch::new(clock.now()),
             stopped_at: None,
         })
     }
@@ -143,38 +154,12 @@ impl AfXdpSource {
 
     /// Frames that came without the program's stamp; they have the time of their reading.
     pub fn unstamped(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.unstamped).sum()
+        self.lanes.iter().map(Lane::unstamped).sum()
     }
 
     /// The programs, one per interface that still exists, to tell them of endpoints.
     pub fn programs(&mut self) -> impl Iterator<Item = &mut XdpProgram> {
         self.taps.iter_mut().map(|tap| &mut tap.program)
-    }
-
-    /// Gives the frames whose time has come, a batch at most.
-    fn give(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Round {
-        let now = self.clock.now();
-        let statistics = &mut self.statistics;
-        let round = self.merge.give(&mut self.lanes, &self.clock, now, BATCH, &mut |frame| {
-            statistics.count(frame.bytes.len(), frame.original_len);
-            sink(frame);
-        });
-        if round.given > 0 {
-            each_tap(&mut self.taps, &mut self.lanes, Tap::give_back);
-        }
-        round
-    }
-
-    /// Waits until a frame is there, [`PATIENCE_MS`] at most; when frames are held back, until they
-    /// need not be.
-    fn wait(&mut self, holds: bool) -> Result<(), SourceError> {
-        if !holds && !self.wait_for_frames()? {
-            return Ok(());
-        }
-        let hold = Timespec { tv_sec: 0, tv_nsec: self.hold.0.min(999_999_999) as i64 };
-        // Woken early by a signal is as good.
-        let _: NanosleepRelativeResult = nanosleep(&hold);
-        Ok(())
     }
 
     /// False when none came.
@@ -197,25 +182,6 @@ impl AfXdpSource {
             each_tap(&mut self.taps, &mut self.lanes, |tap, lanes| tap.look_whether_gone(lanes));
         }
         Ok(ready > 0)
-    }
-
-    /// Nothing more comes: the programs are off, and what they had handed up is given.
-    fn has_ended(&self, round: Round) -> bool {
-        round.given == 0 && !round.holds && self.stopped_at.is_some_and(|at| round.settled >= at)
-    }
-
-    /// Puts away a tap whose interface is gone and whose last frames have been given.
-    fn drop_gone(&mut self) -> Result<(), SourceError> {
-        let Some(gone) = self.taps.iter().position(Tap::is_gone) else { return Ok(()) };
-        let first: usize = self.taps[..gone].iter().map(Tap::lanes).sum();
-        let lanes = first..first + self.taps[gone].lanes();
-        if self.lanes[lanes.clone()].iter().any(|lane| lane.waiting() > 0) {
-            return Ok(());
-        }
-        self.statistics.ring_full += lost(&self.lanes[lanes.clone()]);
-        self.lanes.drain(lanes);
-        let tap = self.taps.remove(gone);
-        Err(SourceError::InterfaceGone { interface: tap.interface().to_owned() })
     }
 }
 
@@ -246,24 +212,55 @@ fn lost(lanes: &[Lane]) -> u64 {
     lanes.iter().map(lost).sum()
 }
 
+impl Live for AfXdpSource {
+    fn drop_gone(&mut self) -> Result<bool, SourceError> {
+        let Some(gone) = self.taps.iter().position(Tap::is_gone) else { return Ok(self.taps.is_empty()) };
+        let first: usize = self.taps[..gone].iter().map(Tap::lanes).sum();
+        let lanes = first..first + self.taps[gone].lanes();
+        if self.lanes[lanes.clone()].iter().any(|lane| lane.waiting() > 0) {
+            return Ok(false);
+        }
+        self.statistics.ring_full += lost(&self.lanes[lanes.clone()]);
+        self.lanes.drain(lanes);
+        let tap = self.taps.remove(gone);
+        Err(SourceError::InterfaceGone { interface: tap.interface().to_owned() })
+    }
+
+    fn give(&mut self, sink: &mut impl FnMut(&[RawFrame<'_>])) -> Round {
+        let now = self.clock.now();
+        let statistics = &mut self.statistics;
+        let round = self.merge.give(&mut self.lanes, &self.clock, now, BATCH, &mut |frames| {
+            statistics.count_all(frames);
+            sink(frames);
+        });
+        if round.given > 0 {
+            each_tap(&mut self.taps, &mut self.lanes, Tap::give_back);
+        }
+        round
+    }
+
+    fn wait(&mut self, round: Round) -> Result<(), SourceError> {
+        if !round.holds && !self.wait_for_frames()? {
+            return Ok(());
+        }
+        let hold = Timespec { tv_sec: 0, tv_nsec: self.hold.0.min(999_999_999) as i64 };
+        // Woken early by a signal is as good.
+        let _: NanosleepRelativeResult = nanosleep(&hold);
+        Ok(())
+    }
+
+    fn has_ended(&self, round: Round) -> bool {
+        round.is_last(self.stopped_at)
+    }
+}
+
 impl PacketSource for AfXdpSource {
     fn receive(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Result<Received, SourceError> {
-        self.drop_gone()?;
-        if self.taps.is_empty() {
-            return Ok(Received::End);
-        }
-        let mut round = self.give(sink);
-        if self.has_ended(round) {
-            return Ok(Received::End);
-        }
-        if round.given == 0 {
-            self.wait(round.holds)?;
-            round = self.give(sink);
-        }
-        match round.given {
-            0 => Ok(Received::Idle(round.settled)),
-            given => Ok(Received::Frames(given)),
-        }
+        live::receive(self, &mut live::each(sink))
+    }
+
+    fn receive_runs(&mut self, sink: &mut impl FnMut(&[RawFrame<'_>])) -> Result<Received, SourceError> {
+        live::receive(self, sink)
     }
 
     /// Takes the programs off their interfaces: frames go to the kernel's stack from here on.
@@ -298,9 +295,23 @@ impl PacketSource for AfXdpSource {
         whole_nanos(LATE)
     }
 
+    fn take_ring_loss(&mut self) -> Option<RingLoss> {
+        let now = self.clock.now();
+        if self.stopped_at.is_none() && !self.losses.is_due(now) {
+            return None;
+        }
+        self.losses.look(now, self.statistics.ring_full + lost(&self.lanes))
+    }
+
     fn learn(&mut self, endpoint: Endpoint) {
         for tap in &mut self.taps {
             tap.program.learn_or_count(endpoint_key(endpoint), EndpointVerdict::Media);
+        }
+    }
+
+    fn shed(&mut self, endpoint: Endpoint) {
+        for tap in &mut self.taps {
+            tap.program.learn_or_count(endpoint_key(endpoint), EndpointVerdict::Cut);
         }
     }
 
@@ -308,6 +319,11 @@ impl PacketSource for AfXdpSource {
         for tap in &mut self.taps {
             tap.program.forget_or_count(endpoint_key(endpoint));
         }
+    }
+
+    fn ring_load(&mut self) -> RingLoad {
+        let lost = self.statistics.ring_full + lost(&self.lanes);
+        RingLoad { lost, fullest: self.lanes.iter().map(Lane::fill).max().unwrap_or(0) }
     }
 
     /// One for each interface that still exists and whose counters can be read.

@@ -3,6 +3,8 @@
 
 use std::io;
 
+use crate::capability::Capability;
+
 /// A packet source that cannot be opened, or that fails in use.
 ///
 /// An error of a file that was readable so far comes after every frame before the fault has been
@@ -99,16 +101,17 @@ pub enum SourceError {
     },
     /// The process may not open packet sockets.
     #[error(
-        "may not {action} on interface {interface:?}: the capability {capability} is missing; run as root, \
-         or grant it with: setcap cap_net_raw+ep {program}"
+        "may not {action} on interface {interface:?}: it takes {}; run as root, or grant it with: {}",
+        Capability::names(capabilities),
+        Capability::setcap(capabilities, program)
     )]
     NoPermission {
         /// What was tried.
         action: &'static str,
         /// On which interface.
         interface: String,
-        /// The capability that it takes.
-        capability: &'static str,
+        /// What it takes.
+        capabilities: &'static [&'static Capability],
         /// The path of the running program.
         program: String,
     },

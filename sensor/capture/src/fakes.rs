@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use nightjar_wire::{LinkType, Nanos};
 
 use crate::SourceError;
-use crate::source::{PacketSource, RawFrame, Received, SourceStatistics};
+use crate::live;
+use crate::source::{PacketSource, RawFrame, Received, RingLoss, SourceStatistics};
 
 /// A frame that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub enum Play {
     Frames(Vec<MemoryFrame>),
     /// Nothing arrives; the source's clock.
     Idle(Nanos),
+    /// Nothing arrives, and frames were lost in a full ring.
+    Lost(RingLoss),
 }
 
 /// Plays batches, pauses, then its end.
@@ -57,6 +60,7 @@ pub struct MemorySource {
     plays: VecDeque<Play>,
     interfaces: Vec<String>,
     statistics: SourceStatistics,
+    lost: Option<RingLoss>,
 }
 
 impl MemorySource {
@@ -80,6 +84,7 @@ impl MemorySource {
             plays: plays.into_iter().collect(),
             interfaces: vec!["memory".to_owned()],
             statistics: SourceStatistics::default(),
+            lost: None,
         }
     }
 
@@ -93,14 +98,22 @@ impl MemorySource {
 
 impl PacketSource for MemorySource {
     fn receive(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Result<Received, SourceError> {
+        self.receive_runs(&mut live::each(sink))
+    }
+
+    fn receive_runs(&mut self, sink: &mut impl FnMut(&[RawFrame<'_>])) -> Result<Received, SourceError> {
         match self.plays.pop_front() {
             None => Ok(Received::End),
             Some(Play::Idle(clock)) => Ok(Received::Idle(clock)),
+            Some(Play::Lost(loss)) => {
+                self.statistics.ring_full += loss.frames;
+                self.lost = Some(loss);
+                Ok(Received::Idle(loss.to))
+            }
             Some(Play::Frames(frames)) => {
-                for frame in &frames {
-                    self.statistics.count(frame.bytes.len(), frame.original_len);
-                    sink(frame.view());
-                }
+                let run: Vec<RawFrame<'_>> = frames.iter().map(MemoryFrame::view).collect();
+                self.statistics.count_all(&run);
+                sink(&run);
                 Ok(Received::Frames(frames.len()))
             }
         }
@@ -112,5 +125,9 @@ impl PacketSource for MemorySource {
 
     fn statistics(&mut self) -> SourceStatistics {
         self.statistics
+    }
+
+    fn take_ring_loss(&mut self) -> Option<RingLoss> {
+        self.lost.take()
     }
 }

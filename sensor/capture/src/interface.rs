@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::RawFd;
 
 use crate::SourceError;
+use crate::capability::{self, Capability};
 use crate::ethtool::Ethtool;
 
 /// The kernel's index of interface `name` in this thread's network namespace.
@@ -93,7 +94,7 @@ fn has_address(name: &str) -> bool {
 }
 
 /// How many receive queues an interface has, by its driver; 1 when that cannot be asked.
-pub(crate) fn receive_queues(name: &str) -> u32 {
+pub fn receive_queues(name: &str) -> u32 {
     let channels = Ethtool::open(name).and_then(|ethtool| ethtool.channels());
     channels.map_or(1, |channels| (channels.now.receive + channels.now.combined).max(1))
 }
@@ -119,30 +120,33 @@ pub(crate) fn is_up(socket: RawFd, name: &str) -> bool {
     }
 }
 
-/// As [`explain`], for the XDP program: other capabilities, and what else refuses it.
-pub(crate) fn explain_program(source: io::Error, action: &'static str, interface: &str) -> SourceError {
-    match explain(source, action, interface) {
-        SourceError::NoPermission { action, interface, program, .. } => {
-            let capability = "CAP_NET_ADMIN, CAP_BPF or CAP_PERFMON";
-            SourceError::NoPermission { action, interface, capability, program }
-        }
-        other => other,
-    }
-}
-
 /// The error of a system call that failed just now while doing `action` on `interface`.
 pub(crate) fn last_error(action: &'static str, interface: &str) -> SourceError {
     explain(io::Error::last_os_error(), action, interface)
 }
 
-/// Turns a bare `EPERM` into the capability that is missing.
+/// Turns a bare `EPERM` into what a socket takes.
 pub(crate) fn explain(source: io::Error, action: &'static str, interface: &str) -> SourceError {
+    explain_refusal(source, action, interface, &capability::OF_SOCKETS)
+}
+
+/// As [`explain`], for the XDP program.
+pub(crate) fn explain_program(source: io::Error, action: &'static str, interface: &str) -> SourceError {
+    explain_refusal(source, action, interface, &capability::OF_THE_PROGRAM)
+}
+
+fn explain_refusal(
+    source: io::Error,
+    action: &'static str,
+    interface: &str,
+    capabilities: &'static [&'static Capability],
+) -> SourceError {
     let interface = interface.to_owned();
     match source.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => {
             let program = std::env::current_exe()
                 .map_or_else(|_| "the program's file".to_owned(), |path| path.to_string_lossy().into_owned());
-            SourceError::NoPermission { action, interface, capability: "CAP_NET_RAW", program }
+            SourceError::NoPermission { action, interface, capabilities, program }
         }
         _ => SourceError::Socket { action, interface, source },
     }
@@ -168,8 +172,12 @@ mod tests {
     fn a_refused_permission_names_the_capability_and_its_remedy() {
         let refused = io::Error::from_raw_os_error(libc::EPERM);
         let message = explain(refused, "open a packet socket", "eth9").to_string();
-        for part in ["eth9", "CAP_NET_RAW", "setcap"] {
+        for part in ["eth9", "CAP_NET_RAW", "setcap cap_net_raw+ep /"] {
             assert!(message.contains(part), "{message}");
         }
+        let refused = io::Error::from_raw_os_error(libc::EPERM);
+        let message = explain_program(refused, "load the XDP program", "eth9").to_string();
+        assert!(message.contains("CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON"), "{message}");
+        assert!(message.contains("setcap cap_net_admin,cap_bpf,cap_perfmon+ep /"), "{message}");
     }
 }

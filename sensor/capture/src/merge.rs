@@ -28,13 +28,13 @@ pub(crate) trait Feed {
     fn is_pressed(&self) -> bool;
 
     /// Gives the next frame, and those behind it as far as they are stamped until `until`, `most` in
-    /// all; returns how many.
+    /// all and several at a time where that can be; returns how many.
     fn give(
         &mut self,
         clock: &CaptureClock,
         until: Nanos,
         most: usize,
-        sink: &mut impl FnMut(RawFrame<'_>),
+        sink: &mut impl FnMut(&[RawFrame<'_>]),
     ) -> usize;
 }
 
@@ -47,6 +47,13 @@ pub(crate) struct Round {
     pub(crate) holds: bool,
     /// When `given` is less than was asked for: everything stamped until then has been given.
     pub(crate) settled: Nanos,
+}
+
+impl Round {
+    /// Nothing more comes of feeds that were told at `stopped_at` to let nothing in.
+    pub(crate) fn is_last(&self, stopped_at: Option<Nanos>) -> bool {
+        self.given == 0 && !self.holds && stopped_at.is_some_and(|at| self.settled >= at)
+    }
 }
 
 /// The merge's state; the feeds stay with their owner.
@@ -87,7 +94,7 @@ impl Merge {
         clock: &CaptureClock,
         now: Nanos,
         most: usize,
-        sink: &mut impl FnMut(RawFrame<'_>),
+        sink: &mut impl FnMut(&[RawFrame<'_>]),
     ) -> Round {
         self.silent = Nanos::MAX;
         self.heads.clear();
@@ -101,13 +108,15 @@ impl Merge {
             let Some(Turn { feed: number, until }) = self.turn(feeds) else { break };
             let (newest, out_of_order) = (&mut self.newest, &mut self.out_of_order);
             let feed = &mut feeds[number];
-            given += feed.give(clock, until, most - given, &mut |frame| {
-                if frame.at < *newest {
-                    *out_of_order += 1;
-                } else if frame.at <= now + AHEAD {
-                    *newest = frame.at;
+            given += feed.give(clock, until, most - given, &mut |frames| {
+                for frame in frames {
+                    if frame.at < *newest {
+                        *out_of_order += 1;
+                    } else if frame.at <= now + AHEAD {
+                        *newest = frame.at;
+                    }
                 }
-                sink(frame);
+                sink(frames);
             });
             self.heads[number] = self.look(feed, clock, now);
         }
@@ -212,7 +221,7 @@ mod tests {
             clock: &CaptureClock,
             until: Nanos,
             most: usize,
-            sink: &mut impl FnMut(RawFrame<'_>),
+            sink: &mut impl FnMut(&[RawFrame<'_>]),
         ) -> usize {
             let mut given = 0;
             while let Some(at) = self.head(clock).filter(|at| given == 0 || *at <= until) {
@@ -224,7 +233,7 @@ mod tests {
                     bytes: &[],
                     original_len: 0,
                 };
-                sink(frame);
+                sink(&[frame]);
                 given += 1;
                 if given == most {
                     break;
@@ -245,8 +254,8 @@ mod tests {
             feeds.iter_mut().for_each(|feed| feed.now = now);
             loop {
                 let mut stamps = Vec::new();
-                let round = merge.give(feeds, &clock, now, most, &mut |frame| {
-                    stamps.push((now, frame.at, frame.interface));
+                let round = merge.give(feeds, &clock, now, most, &mut |frames| {
+                    stamps.extend(frames.iter().map(|frame| (now, frame.at, frame.interface)));
                 });
                 assert_eq!(round.given, stamps.len());
                 given.extend(stamps);

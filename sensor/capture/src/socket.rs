@@ -49,6 +49,17 @@ impl PacketSocket {
         self.checked(result, "bind a packet socket")
     }
 
+    /// Asks the interface for all frames, not only its own, as long as the socket is open.
+    pub(crate) fn enter_promiscuous_mode(&self) -> Result<(), SourceError> {
+        let membership = libc::packet_mreq {
+            mr_ifindex: self.index,
+            mr_type: libc::PACKET_MR_PROMISC as u16,
+            mr_alen: 0,
+            mr_address: [0; 8],
+        };
+        self.set(libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &membership, "enter promiscuous mode")
+    }
+
     /// What the socket is bound to now.
     pub(crate) fn bound(&self) -> Result<Bound, SourceError> {
         let mut address = no_address();
@@ -112,11 +123,6 @@ impl PacketSocket {
     /// The interface's name.
     pub(crate) fn interface(&self) -> &str {
         &self.interface
-    }
-
-    /// The interface's index.
-    pub(crate) fn index(&self) -> libc::c_int {
-        self.index
     }
 
     fn checked(&self, result: libc::c_int, action: &'static str) -> Result<(), SourceError> {

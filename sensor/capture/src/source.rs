@@ -22,6 +22,12 @@ pub struct RawFrame<'a> {
     pub original_len: u32,
 }
 
+impl RawFrame<'_> {
+    /// No frame: what a run is filled up with.
+    pub(crate) const NONE: RawFrame<'static> =
+        RawFrame { at: Nanos::ZERO, link: LinkType::Ethernet, interface: 0, bytes: &[], original_len: 0 };
+}
+
 /// What one call of [`PacketSource::receive`] brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
@@ -41,6 +47,17 @@ pub enum Stopped {
     AtOnce,
     /// What had arrived is still to be received, up to [`Received::End`].
     Draining,
+}
+
+/// A time in which a live source lost frames, because one of its rings was full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingLoss {
+    /// The last moment at which none of them was lost yet, on the capture clock.
+    pub from: Nanos,
+    /// When all of them were lost.
+    pub to: Nanos,
+    /// How many.
+    pub frames: u64,
 }
 
 /// What a source has done since it was opened.
@@ -77,6 +94,14 @@ impl SourceStatistics {
         self.truncated += u64::from(captured < original_len as usize);
     }
 
+    /// Counts frames that go to the sink.
+    #[inline]
+    pub(crate) fn count_all(&mut self, frames: &[RawFrame<'_>]) {
+        for frame in frames {
+            self.count(frame.bytes.len(), frame.original_len);
+        }
+    }
+
     /// Adds another source's counts, for sources that were read one after the other.
     pub(crate) fn add(&mut self, other: &SourceStatistics) {
         self.received += other.received;
@@ -88,6 +113,15 @@ impl SourceStatistics {
         self.in_ring += other.in_ring;
         self.interfaces_down += other.interfaces_down;
     }
+}
+
+/// What a live source's rings lose, and how full they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingLoad {
+    /// Frames lost since the source was opened because a ring, or the memory behind it, was full.
+    pub lost: u64,
+    /// The fullest ring, in thousandths.
+    pub fullest: u16,
 }
 
 /// A span as the capture clock counts.
@@ -105,6 +139,15 @@ pub trait PacketSource {
     /// given. The next call goes on behind the fault where there is something (another file), else
     /// it says [`Received::End`].
     fn receive(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Result<Received, SourceError>;
+
+    /// As [`PacketSource::receive`], several frames at a time where the source has them at hand: who
+    /// looks at all of them first waits for memory once.
+    ///
+    /// # Errors
+    /// As [`PacketSource::receive`].
+    fn receive_runs(&mut self, sink: &mut impl FnMut(&[RawFrame<'_>])) -> Result<Received, SourceError> {
+        self.receive(&mut |frame| sink(std::slice::from_ref(&frame)))
+    }
 
     /// Lets nothing more in. A live source then still gives what had arrived by now.
     ///
@@ -132,8 +175,23 @@ pub trait PacketSource {
     /// give all of it.
     fn learn(&mut self, _endpoint: Endpoint) {}
 
+    /// Only calls that are refused or cut name this endpoint: a source that chooses what it gives shall
+    /// drop what goes there or comes from there, signalling left out.
+    fn shed(&mut self, _endpoint: Endpoint) {}
+
     /// No call names this endpoint any more.
     fn forget(&mut self, _endpoint: Endpoint) {}
+
+    /// How its rings are doing. Some system calls, made some hundred times a second.
+    fn ring_load(&mut self) -> RingLoad {
+        RingLoad::default()
+    }
+
+    /// The latest time in which a ring lost frames, told once. To be asked after each batch; a source looks
+    /// as often as it needs to tell such a time to 20 ms.
+    fn take_ring_loss(&mut self) -> Option<RingLoss> {
+        None
+    }
 
     /// What the XDP program and the kernel have counted per interface, where there is one: levels 2 and
     /// 3 of the ledger.

@@ -4,6 +4,7 @@
 mod decoder;
 mod g711;
 mod opus;
+mod zero_pages;
 
 pub use decoder::{AudioDecoder, Codec, DecodeError, Decoder};
 pub use g711::{G711, Law};

@@ -29,73 +29,78 @@ pub enum Sequence {
     Restart,
 }
 
-/// What identifies a datagram beside its RTP header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What identifies a datagram beside its RTP header, in 16 bytes: of the stamp the lower 48 bits (three
+/// days), and 0 for an IP identification that there is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Sighting {
-    sequence: SeqNumber,
-    timestamp: RtpTime,
-    ip_id: Option<u16>,
+    timestamp: u32,
+    at_low: u32,
+    at_high: u16,
+    sequence: u16,
+    ip_id: u16,
     len: u16,
-    at: Nanos,
 }
 
-/// The figures of one stream, kept per packet in constant time.
+/// The figures of one stream, kept per packet in constant time. What every packet needs comes first, in one
+/// line of the cache.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[repr(C)]
 pub struct Figures {
+    /// Bit `n` set: `highest - n` has come.
+    seen: u128,
     /// Packets, RTP duplicates counted, mirror copies not.
     pub packets: u64,
+    /// Extended number of the newest packet; the numbering starts one cycle in, so that an
+    /// earlier packet than the first has a place.
+    highest: i64,
+    /// The last packet's stamp.
+    pub last_at: Nanos,
+    /// The newest packet's stamp, for the transit difference.
+    transit_at: Nanos,
+    /// Jitter in ticks times 16 (RFC 3550, A.8).
+    jitter_scaled: f64,
+    /// The newest packet's RTP time.
+    transit_time: RtpTime,
+    /// The number after a far-off packet: when it comes next, the numbering has restarted.
+    restart_at: Option<SeqNumber>,
+    /// The last packets; the newest is the one before `packets`, counted round.
+    recent: [Sighting; RECENT],
+    /// The first packet's stamp.
+    pub first_at: Nanos,
     /// Packets whose number had come before.
     pub duplicates: u64,
     /// Packets that came after a later one.
     pub reordered: u64,
-    /// The first packet's stamp.
-    pub first_at: Nanos,
-    /// The last packet's stamp.
-    pub last_at: Nanos,
-    /// Extended number of the newest packet; the numbering starts one cycle in, so that an
-    /// earlier packet than the first has a place.
-    highest: i64,
     /// Lowest extended number since the last restart.
     base: i64,
-    /// Bit `n` set: `highest - n` has come.
-    seen: u128,
     /// Numbers expected before the last restart.
     expected_before: u64,
-    /// The first number that was seen elsewhere since the newest one here.
-    left_before: Option<SeqNumber>,
     /// Numbers in the span that the sender gave to packets elsewhere while the stream was away.
     elsewhere: u64,
-    /// The number after a far-off packet: when it comes next, the numbering has restarted.
-    restart_at: Option<SeqNumber>,
-    /// The newest packet's RTP time and stamp, for the transit difference.
-    transit: (RtpTime, Nanos),
-    /// Jitter in ticks times 16 (RFC 3550, A.8).
-    jitter_scaled: f64,
-    /// The last packets, newest at `recent_next - 1`.
-    recent: [Option<Sighting>; RECENT],
-    recent_next: u8,
+    /// The first number that was seen elsewhere since the newest one here.
+    left_before: Option<SeqNumber>,
 }
 
 impl Figures {
     /// Figures of a stream whose first packet is still to be handled.
     pub fn new(at: Nanos) -> Figures {
         Figures {
+            seen: 0,
             packets: 0,
+            highest: 0,
+            last_at: Nanos::ZERO,
+            transit_at: at,
+            jitter_scaled: 0.0,
+            transit_time: RtpTime(0),
+            restart_at: None,
+            recent: [Sighting::default(); RECENT],
+            first_at: at,
             duplicates: 0,
             reordered: 0,
-            first_at: at,
-            last_at: Nanos::ZERO,
-            highest: 0,
             base: 0,
-            seen: 0,
             expected_before: 0,
-            left_before: None,
             elsewhere: 0,
-            restart_at: None,
-            transit: (RtpTime(0), at),
-            jitter_scaled: 0.0,
-            recent: [None; RECENT],
-            recent_next: 0,
+            left_before: None,
         }
     }
 
@@ -111,7 +116,7 @@ impl Figures {
 
     /// The newest packet's RTP time.
     pub fn newest_time(&self) -> RtpTime {
-        self.transit.0
+        self.transit_time
     }
 
     /// True when a number has come here and in another stream's figures, among the last of each.
@@ -125,6 +130,7 @@ impl Figures {
     }
 
     /// How many numbers are missing before `sequence` if that comes next.
+    #[inline]
     pub fn missing_before(&self, sequence: SeqNumber) -> u16 {
         let ahead = i32::from(sequence.since(self.newest()));
         if self.packets > 0 && (2..MAX_DROPOUT).contains(&ahead) { ahead as u16 - 1 } else { 0 }
@@ -168,6 +174,7 @@ impl Figures {
     }
 
     /// Counts one packet. `ip_id` is IPv4's identification, `len` the datagram's length.
+    #[inline]
     pub fn handle_packet(
         &mut self,
         at: Nanos,
@@ -177,8 +184,7 @@ impl Figures {
         len: usize,
         clock_rate: u32,
     ) -> Sequence {
-        let sighting =
-            Sighting { sequence, timestamp, ip_id, len: u16::try_from(len).unwrap_or(u16::MAX), at };
+        let sighting = Sighting::new(at, sequence, timestamp, ip_id, len);
         let place = self.place(at, sequence);
         if place == Sequence::Duplicate && self.is_copy(&sighting) {
             return Sequence::MirrorCopy;
@@ -188,22 +194,25 @@ impl Figures {
         }
         self.commit(place, sequence);
         if matches!(place, Sequence::Newest | Sequence::Restart) {
-            self.transit = (timestamp, at);
+            (self.transit_time, self.transit_at) = (timestamp, at);
         }
-        self.packets += 1;
-        self.first_at = self.first_at.min(at);
+        // The first stamp is none of what most packets need.
+        if at < self.last_at || self.packets == 0 {
+            self.first_at = self.first_at.min(at);
+        }
         self.last_at = self.last_at.max(at);
-        self.recent[usize::from(self.recent_next)] = Some(sighting);
-        self.recent_next = (self.recent_next + 1) % RECENT as u8;
+        self.recent[self.packets as usize % RECENT] = sighting;
+        self.packets += 1;
         place
     }
 
     /// Where a number stands, without counting it.
+    #[inline]
     fn place(&self, at: Nanos, sequence: SeqNumber) -> Sequence {
         if self.packets == 0 {
             return Sequence::Newest;
         }
-        let is_anew = self.restart_at == Some(sequence) || at - self.transit.1 >= REORDERED_WITHIN;
+        let is_anew = self.restart_at == Some(sequence) || at - self.transit_at >= REORDERED_WITHIN;
         match i32::from(sequence.since(self.newest())) {
             0 => Sequence::Duplicate,
             ahead if ahead > 0 && ahead < MAX_DROPOUT => Sequence::Newest,
@@ -218,6 +227,7 @@ impl Figures {
         }
     }
 
+    #[inline]
     fn commit(&mut self, place: Sequence, sequence: SeqNumber) {
         let step = i64::from(sequence.since(self.newest()));
         match place {
@@ -262,14 +272,13 @@ impl Figures {
     /// A duplicate that is the very same datagram: equal IP identification, or where there is none
     /// (IPv6, and senders that leave it 0), equal in length and time stamp and close behind.
     fn is_copy(&self, new: &Sighting) -> bool {
-        self.recent.iter().flatten().any(|old| {
-            let same = old.sequence == new.sequence && old.timestamp == new.timestamp && old.len == new.len;
-            same && is_same_datagram((old.at, old.ip_id), (new.at, new.ip_id))
-        })
+        let known = self.packets.min(RECENT as u64) as usize;
+        self.recent[..known].iter().any(|old| new.repeats(old))
     }
 
+    #[inline]
     fn add_jitter(&mut self, at: Nanos, timestamp: RtpTime, clock_rate: u32) {
-        let (last_time, last_at) = self.transit;
+        let (last_time, last_at) = (self.transit_time, self.transit_at);
         let ticks = timestamp.since(last_time);
         if ticks == 0 {
             return; // one frame or event in several packets
@@ -277,6 +286,33 @@ impl Figures {
         let arrival = at.signed_since(last_at) as f64 * f64::from(clock_rate) / 1e9;
         let difference = (arrival - f64::from(ticks)).abs();
         self.jitter_scaled += difference - self.jitter_scaled / 16.0;
+    }
+}
+
+impl Sighting {
+    #[inline]
+    fn new(at: Nanos, sequence: SeqNumber, timestamp: RtpTime, ip_id: Option<u16>, len: usize) -> Sighting {
+        Sighting {
+            timestamp: timestamp.0,
+            at_low: at.0 as u32,
+            at_high: (at.0 >> 32) as u16,
+            sequence: sequence.0,
+            ip_id: ip_id.unwrap_or(0),
+            len: u16::try_from(len).unwrap_or(u16::MAX),
+        }
+    }
+
+    /// Whether this datagram is an earlier one of the same flow, seen again.
+    fn repeats(&self, old: &Sighting) -> bool {
+        let same = (old.sequence, old.timestamp, old.len) == (self.sequence, self.timestamp, self.len);
+        // Of three days the nearer way round: the later stamp may be the earlier sighting's.
+        let apart = (self.stamp().wrapping_sub(old.stamp()) << 16) as i64 >> 16;
+        let (then, now) = (Nanos(0), Nanos(apart.max(0) as u64));
+        same && is_same_datagram((then, Some(old.ip_id)), (now, Some(self.ip_id)))
+    }
+
+    fn stamp(&self) -> u64 {
+        u64::from(self.at_high) << 32 | u64::from(self.at_low)
     }
 }
 
@@ -358,6 +394,19 @@ mod tests {
         assert_eq!(see(30, 2, None), Sequence::Newest);
         assert_eq!(see(40, 2, None), Sequence::MirrorCopy);
         assert_eq!((figures.packets, figures.duplicates), (3, 1));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_stamp_tells_copies_at_any_time() {
+        let now = 1_763_600_000_000_000_000_u64;
+        for at in [now, now | 0xffff_ff00, now | 0xffff_ffff_ff00] {
+            let mut figures = Figures::new(Nanos(at));
+            let mut see = |at| figures.handle_packet(Nanos(at), SeqNumber(1), RtpTime(0), None, 172, 8000);
+            assert_eq!(see(at), Sequence::Newest);
+            assert_eq!(see(at + 2_000_000), Sequence::MirrorCopy);
+            assert_eq!(see(at - 5_000_000), Sequence::MirrorCopy, "stamped before it, seen after it");
+            assert_eq!(see(at + 2_000_001), Sequence::Duplicate);
+        }
     }
 
     #[test]

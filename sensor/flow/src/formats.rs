@@ -2,6 +2,7 @@
 
 use nightjar_wire::{Basis, Format, Nanos, PayloadType};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 /// Most payload types that are told apart on one stream; further ones count as the last.
 const MAX_FORMATS: usize = 16;
@@ -22,12 +23,14 @@ pub struct FormatUse {
 /// The payload types in order of first use.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct FormatUses {
-    uses: Vec<FormatUse>,
+    /// Most streams have one, which then lies with the stream.
+    uses: SmallVec<[FormatUse; 1]>,
     /// Index of the last packet's.
     current: usize,
 }
 
 impl FormatUses {
+    #[inline]
     pub(crate) fn handle_packet(&mut self, at: Nanos, payload_type: PayloadType, payload: &[u8]) {
         let like_event = is_like_event(payload);
         if let Some(current) = self.uses.get_mut(self.current)

@@ -6,12 +6,15 @@
 mod bindings;
 mod figures;
 mod formats;
+mod packed_key;
 mod recent_datagrams;
 mod stream;
+mod streams;
 mod table;
 
 pub use bindings::{BindingTable, Resolved};
 pub use figures::{Figures, Sequence};
 pub use formats::FormatUse;
 pub use stream::{Membership, Stream, StreamFacts, StreamKey};
+pub use streams::Sought;
 pub use table::{FlowTable, Limits, Placement, Rebound, RtcpPlacement};

@@ -1,20 +1,20 @@
 //! The flow table: streams by flow and SSRC, bound once and staying with their call.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 
 use foldhash::fast::RandomState;
-use nightjar_wire::{Binding, CallKey, Endpoint, FlowKey, MediaKind, Nanos, RtpView, SeqNumber};
+use nightjar_wire::{Binding, CallKey, Endpoint, FlowKey, MediaKind, Nanos, Realm, RtpView};
 
 use crate::bindings::{BindingTable, Resolved};
 use crate::figures::Sequence;
+use crate::packed_key::PackedKey;
 use crate::recent_datagrams::RecentDatagrams;
-use crate::stream::{Membership, Stream, StreamFacts, StreamKey};
+use crate::stream::{Membership, Stream, StreamKey};
+use crate::streams::{Slot, Sought, Streams};
 
-/// A stream on other ports goes on with the numbering of one that ended if so few are missing.
-const MOVED_WITHIN: i16 = 1_000;
-
-/// A stream that may have been away was so if it had been silent for this long.
-const AWAY_FOR: Nanos = Nanos::from_millis(300);
+mod earlier_run;
+mod senders;
 
 /// How often a stream says that media flows.
 const REPORT_INTERVAL: Nanos = Nanos::from_secs(1);
@@ -80,8 +80,7 @@ pub enum RtcpPlacement {
 pub struct FlowTable {
     limits: Limits,
     bindings: BindingTable,
-    by_key: HashMap<StreamKey, u32, RandomState>,
-    streams: HashMap<u32, Box<Stream>, RandomState>,
+    streams: Streams,
     of_call: HashMap<CallKey, Vec<u32>, RandomState>,
     /// Waiting streams by either endpoint.
     waiting: HashMap<Endpoint, Vec<u32>, RandomState>,
@@ -95,8 +94,7 @@ impl FlowTable {
         FlowTable {
             limits,
             bindings: BindingTable::default(),
-            by_key: HashMap::default(),
-            streams: HashMap::default(),
+            streams: Streams::default(),
             of_call: HashMap::default(),
             waiting: HashMap::default(),
             next_id: 0,
@@ -106,7 +104,7 @@ impl FlowTable {
 
     /// A stream by its id.
     pub fn stream(&self, id: u32) -> Option<&Stream> {
-        self.streams.get(&id).map(Box::as_ref)
+        self.streams.get(id)
     }
 
     /// What signalling has named.
@@ -121,7 +119,7 @@ impl FlowTable {
 
     /// True while there is no stream.
     pub fn is_empty(&self) -> bool {
-        self.streams.is_empty()
+        self.streams.len() == 0
     }
 
     /// Places one RTP packet and counts it in its stream's figures.
@@ -132,29 +130,62 @@ impl FlowTable {
         rtp: &RtpView<'_>,
         ip_id: Option<u16>,
     ) -> Placement {
-        let key = StreamKey { flow, ssrc: rtp.ssrc() };
-        let Some(&id) = self.by_key.get(&key) else { return self.open(at, key, rtp, ip_id) };
-        let ended = self.streams.get(&id).is_some_and(|stream| stream.call_ended.is_some());
-        if ended && self.is_new_call(id, at, rtp) {
-            self.by_key.remove(&key);
-            return self.open(at, key, rtp, ip_id);
+        self.handle_sought(at, &self.seek(flow, rtp.ssrc()), rtp, ip_id)
+    }
+
+    /// What identifies a packet's stream, ready to be looked for.
+    pub fn seek(&self, flow: FlowKey, ssrc: u32) -> Sought {
+        self.streams.seek(StreamKey { flow, ssrc }.into())
+    }
+
+    /// As [`FlowTable::seek`] for IPv4: senders and receivers come in this order.
+    #[inline]
+    pub fn seek_ipv4(&self, realm: Realm, addrs: [Ipv4Addr; 2], ports: [u16; 2], ssrc: u32) -> Sought {
+        self.streams.seek(PackedKey::of_ipv4(realm, addrs, ports, ssrc))
+    }
+
+    /// Looks for the streams of packets that come next and lets `ask` ask memory for them, a place in each
+    /// line of the cache. It changes nothing but how long [`FlowTable::handle_sought`] takes.
+    #[inline]
+    pub fn fetch(&self, sought: &mut [Sought], ask: impl Fn(*const u8)) {
+        self.streams.fetch(sought, ask);
+    }
+
+    /// As [`FlowTable::handle_rtp`], for a packet whose stream was sought before.
+    pub fn handle_sought(
+        &mut self,
+        at: Nanos,
+        sought: &Sought,
+        rtp: &RtpView<'_>,
+        ip_id: Option<u16>,
+    ) -> Placement {
+        let Some((slot, stream)) = self.found(sought) else { return self.open(at, sought.key(), rtp, ip_id) };
+        let is_gap = stream.figures.missing_before(rtp.sequence()) > 0;
+        if stream.call_ended && self.is_new_call(slot, at, rtp) {
+            self.streams.supersede(slot);
+            return self.open(at, sought.key(), rtp, ip_id);
         }
-        let returned = self.note_return(id, at, rtp.sequence());
-        let Some(stream) = self.streams.get_mut(&id) else { return Placement::TableFull };
-        match count(stream, at, rtp, ip_id) {
-            Sequence::MirrorCopy => Placement::MirrorCopy,
-            _ => match stream.membership {
-                Some(membership) => {
-                    let active = at - stream.reported_at >= REPORT_INTERVAL;
-                    if active {
-                        stream.reported_at = at;
-                    }
-                    stream.away = false;
-                    Placement::Bound { stream: id, call: membership.call, opened: false, active, returned }
-                }
-                None => Placement::Waiting { stream: id, opened: false },
-            },
+        let returned = if is_gap { self.note_return(slot, at, rtp.sequence()) } else { None };
+        let Some(stream) = self.streams.at_mut(slot) else { return Placement::TableFull };
+        if count(stream, at, rtp, ip_id) == Sequence::MirrorCopy {
+            return Placement::MirrorCopy;
         }
+        let id = stream.id;
+        let Some(membership) = stream.membership else {
+            return Placement::Waiting { stream: id, opened: false };
+        };
+        let active = at - stream.reported_at >= REPORT_INTERVAL;
+        if active {
+            stream.reported_at = at;
+        }
+        stream.away = false;
+        Placement::Bound { stream: id, call: membership.call, opened: false, active, returned }
+    }
+
+    #[inline]
+    fn found(&self, sought: &Sought) -> Option<(Slot, &Stream)> {
+        let slot = self.streams.find(sought)?;
+        Some((slot, self.streams.at(slot)?))
     }
 
     /// Places one RTCP datagram.
@@ -174,8 +205,8 @@ impl FlowTable {
 
     /// The stream's call is over and the packet does not continue its numbers: a new binding of
     /// the same endpoints owns it, although the sender kept its SSRC.
-    fn is_new_call(&mut self, id: u32, at: Nanos, rtp: &RtpView<'_>) -> bool {
-        let stream = &self.streams[&id];
+    fn is_new_call(&mut self, slot: Slot, at: Nanos, rtp: &RtpView<'_>) -> bool {
+        let Some(stream) = self.streams.at(slot) else { return true };
         let numbers = i32::from(rtp.sequence().since(stream.figures.newest())).abs();
         let ticks = rtp.timestamp().since(stream.figures.newest_time()).unsigned_abs();
         let ended_call = stream.membership.map(|membership| membership.call);
@@ -186,72 +217,15 @@ impl FlowTable {
         self.bindings.resolve(key.flow, at).is_none_or(|found| Some(found.membership.call) != ended_call)
     }
 
-    /// A stream that a re-INVITE sent away comes back to its ports with the same SSRC: what its sender
-    /// numbered meanwhile went to other ports, seen here or not, and is not lost. The same holds for a
-    /// sender that was on hold and counted on.
-    fn note_return(&mut self, id: u32, at: Nanos, sequence: SeqNumber) -> Option<u16> {
-        let stream = &self.streams[&id];
-        let missing = stream.figures.missing_before(sequence);
-        if missing == 0 || stream.membership.is_none() || stream.copy_of.is_some() {
-            return None;
-        }
-        let seen = stream.figures.gone_before(sequence);
-        let was_away = stream.away && at - stream.figures.last_at >= AWAY_FOR;
-        let elsewhere = if seen == 0 && was_away { missing } else { seen };
-        if elsewhere == 0 {
-            return None;
-        }
-        if let Some(stream) = self.streams.get_mut(&id) {
-            stream.figures.handle_return(elsewhere);
-        }
-        self.note_arrival(id, sequence);
-        Some(missing - elsewhere)
-    }
-
-    /// Streams of the same sender on other flows, a relay's other side left out.
-    fn siblings<'a>(&'a self, stream: &'a Stream, membership: Membership) -> impl Iterator<Item = u32> + 'a {
-        self.streams_of(membership.call)
-            .filter(move |other| {
-                other.id != stream.id
-                    && (other.key.ssrc, other.kind) == (stream.key.ssrc, stream.kind)
-                    && other.copy_of.is_none()
-                    && other.membership.is_some_and(|other| other.speaker == membership.speaker)
-            })
-            .map(|other| other.id)
-    }
-
-    /// A sender's packets come on this flow from `first` on: those on its others have been left.
-    fn note_arrival(&mut self, id: u32, first: SeqNumber) {
-        let Some(stream) = self.streams.get(&id).filter(|stream| stream.copy_of.is_none()) else { return };
-        let Some(membership) = stream.membership else { return };
-        let others: Vec<u32> = self.siblings(stream, membership).collect();
-        for other in others {
-            if let Some(other) = self.streams.get_mut(&other) {
-                other.figures.note_left(first);
-            }
-        }
-    }
-
-    /// The call's streams may have been away until now: a hold is over, or an earlier run of the sensor
-    /// has found them to be back.
-    pub fn handle_resume(&mut self, call: CallKey) {
-        for id in self.of_call.get(&call).into_iter().flatten() {
-            if let Some(stream) = self.streams.get_mut(id) {
-                stream.away = true;
-            }
-        }
-    }
-
     fn open(&mut self, at: Nanos, key: StreamKey, rtp: &RtpView<'_>, ip_id: Option<u16>) -> Placement {
         if self.streams.len() >= self.limits.streams {
             return Placement::TableFull;
         }
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
-        let mut stream = Box::new(Stream::new(id, key, at));
+        let mut stream = Stream::new(id, key, at);
         count(&mut stream, at, rtp, ip_id);
-        self.by_key.insert(key, id);
-        self.streams.insert(id, stream);
+        self.streams.insert(stream);
         match self.bindings.resolve(key.flow, at) {
             Some(resolved) => {
                 let call = resolved.membership.call;
@@ -274,7 +248,7 @@ impl FlowTable {
         }
         let mut joined = Vec::new();
         for id in self.waiting.get(&endpoint).cloned().unwrap_or_default() {
-            let Some(stream) = self.streams.get(&id) else { continue };
+            let Some(stream) = self.streams.get(id) else { continue };
             let (flow, at) = (stream.key.flow, stream.figures.last_at);
             if let Some(resolved) = self.bindings.resolve(flow, at) {
                 self.stop_waiting(id, flow);
@@ -286,19 +260,10 @@ impl FlowTable {
         Rebound { joined, changed: self.refresh(call, endpoint) }
     }
 
-    /// The call's streams to and from an endpoint that it had left may come back.
-    fn note_rebound(&mut self, call: CallKey, endpoint: Endpoint) {
-        for id in self.of_call.get(&call).into_iter().flatten() {
-            let Some(stream) = self.streams.get_mut(id) else { continue };
-            let flow = stream.key.flow;
-            stream.away |= flow.destination() == endpoint || flow.source() == endpoint;
-        }
-    }
-
     /// Streams of the call at the endpoint learn what has become known since they joined.
     fn refresh(&mut self, call: CallKey, endpoint: Endpoint) -> Vec<u32> {
         let mut changed = Vec::new();
-        for id in self.of_call.get(&call).into_iter().flatten() {
+        for id in self.of_call.get(&call).into_iter().flatten().copied() {
             let Some(stream) = self.streams.get_mut(id) else { continue };
             let flow = stream.key.flow;
             if flow.destination() != endpoint && flow.source() != endpoint {
@@ -312,11 +277,11 @@ impl FlowTable {
             let unsignalled = membership.dialog.is_none();
             if unsignalled && *membership != found.membership {
                 *membership = found.membership;
-                changed.push(*id);
+                changed.push(id);
             }
             if stream.formats != found.formats && membership.dialog == found.membership.dialog {
                 stream.set_formats(&found.formats);
-                changed.push(*id);
+                changed.push(id);
             }
         }
         changed.dedup();
@@ -330,7 +295,7 @@ impl FlowTable {
 
     /// Puts a waiting stream into a call without signalling, as the leg that sends it.
     pub fn join_unsignalled(&mut self, id: u32, call: CallKey, speaker: Option<u16>) {
-        let Some(stream) = self.streams.get(&id) else { return };
+        let Some(stream) = self.streams.get(id) else { return };
         let flow = stream.key.flow;
         let kind = if stream.is_static_video() { MediaKind::Video } else { MediaKind::Audio };
         let receiver = speaker.map(|leg| 1 - leg.min(1));
@@ -343,21 +308,21 @@ impl FlowTable {
     /// dialog. Returns those whose place changed.
     pub fn relabel(&mut self, call: CallKey, flow: FlowKey, dialog: u16, speaker: Option<u16>) -> Vec<u32> {
         let mut changed = Vec::new();
-        for id in self.of_call.get(&call).into_iter().flatten() {
+        for id in self.of_call.get(&call).into_iter().flatten().copied() {
             let Some(stream) = self.streams.get_mut(id) else { continue };
             if stream.key.flow != flow {
                 continue;
             }
             let receiver = speaker.map(|leg| 1 - leg.min(1));
             stream.membership = Some(Membership { call, dialog: Some(dialog), speaker, receiver });
-            changed.push(*id);
+            changed.push(id);
         }
         changed
     }
 
     /// True when a stream has behaved like RTP: consecutive numbers, often enough.
     pub fn is_plausible(&self, id: u32) -> bool {
-        self.streams.get(&id).is_some_and(|stream| {
+        self.streams.get(id).is_some_and(|stream| {
             stream.in_sequence >= self.limits.plausible_after
                 && u64::from(stream.in_sequence) * 2 + 1 >= stream.figures.packets
         })
@@ -365,17 +330,16 @@ impl FlowTable {
 
     /// Forgets a waiting stream: its next packet opens it anew.
     pub fn remove_waiting(&mut self, id: u32) {
-        if let Some(stream) = self.streams.remove(&id) {
-            self.by_key.remove(&stream.key);
+        if let Some(stream) = self.streams.remove(id) {
             self.stop_waiting(id, stream.key.flow);
         }
     }
 
     /// Marks a call as over: a later packet that does not continue its streams is another call's.
-    pub fn end_call(&mut self, call: CallKey, at: Nanos) {
-        for id in self.of_call.get(&call).into_iter().flatten() {
+    pub fn end_call(&mut self, call: CallKey) {
+        for id in self.of_call.get(&call).into_iter().flatten().copied() {
             if let Some(stream) = self.streams.get_mut(id) {
-                stream.call_ended.get_or_insert(at);
+                stream.call_ended = true;
             }
         }
     }
@@ -387,11 +351,7 @@ impl FlowTable {
         ids.sort_unstable();
         let mut closed = Vec::with_capacity(ids.len());
         for id in ids {
-            let Some(stream) = self.streams.remove(&id) else { continue };
-            if self.by_key.get(&stream.key) == Some(&id) {
-                self.by_key.remove(&stream.key);
-            }
-            closed.push(*stream);
+            closed.extend(self.streams.remove(id));
         }
         closed
     }
@@ -401,56 +361,10 @@ impl FlowTable {
         self.of_call.get(&call).into_iter().flatten().filter_map(|id| self.stream(*id))
     }
 
-    /// Takes over a stream of an earlier run of the sensor under its id, or what was learnt of it
-    /// later. Its packets follow through [`FlowTable::handle_rtp`].
-    pub fn recover_stream(&mut self, id: u32, key: StreamKey, facts: &StreamFacts) {
-        self.next_id = self.next_id.max(id.wrapping_add(1));
-        if !self.streams.contains_key(&id) {
-            self.of_call.entry(facts.membership.call).or_default().push(id);
-            self.by_key.insert(key, id);
-            self.streams.insert(id, Box::new(Stream::new(id, key, Nanos::MAX)));
-        }
-        let Some(stream) = self.streams.get_mut(&id) else { return };
-        stream.membership = Some(facts.membership);
-        stream.kind = facts.kind;
-        stream.set_formats(&facts.formats);
-        (stream.copy_of, stream.continues) = (facts.copy_of, facts.continues);
-    }
-
-    /// A call goes on from a state that may be older than its streams: what these know of legs and
-    /// dialogs that it does not have is forgotten, until a binding tells it again. Returns the
-    /// streams that it concerns.
-    pub fn forget_unknown(&mut self, call: CallKey, legs: usize, dialogs: usize) -> Vec<u32> {
-        let mut changed = Vec::new();
-        for id in self.of_call.get(&call).into_iter().flatten() {
-            let membership = self.streams.get_mut(id).and_then(|stream| stream.membership.as_mut());
-            let Some(membership) = membership else { continue };
-            let before = *membership;
-            let known = |index: &u16, count: usize| usize::from(*index) < count;
-            membership.dialog = before.dialog.filter(|dialog| known(dialog, dialogs));
-            membership.speaker = before.speaker.filter(|leg| known(leg, legs));
-            membership.receiver = before.receiver.filter(|leg| known(leg, legs));
-            if *membership != before {
-                changed.push(*id);
-            }
-        }
-        changed
-    }
-
-    /// Takes over a stream of an earlier run with all that was known of it at some moment. Its packets
-    /// since follow through [`FlowTable::handle_rtp`].
-    pub fn adopt_stream(&mut self, stream: Stream) {
-        let Some(membership) = stream.membership else { return };
-        self.next_id = self.next_id.max(stream.id.wrapping_add(1));
-        self.by_key.insert(stream.key, stream.id);
-        self.of_call.entry(membership.call).or_default().push(stream.id);
-        self.streams.insert(stream.id, Box::new(stream));
-    }
-
     fn join(&mut self, id: u32, resolved: &Resolved) {
         let Resolved { membership, formats, kind } = resolved;
         let (copy_of, continues) = self.relatives(id, *membership);
-        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Some(stream) = self.streams.get_mut(id) else { return };
         stream.membership = Some(*membership);
         stream.kind = *kind;
         stream.set_formats(formats);
@@ -458,28 +372,6 @@ impl FlowTable {
         let first = stream.figures.first_sequence();
         self.of_call.entry(membership.call).or_default().push(id);
         self.note_arrival(id, first);
-    }
-
-    /// The stream that a joining one repeats (same SSRC and numbers by the same speaker on another
-    /// flow: a relay's two sides), and the one that it continues: the same flow with a new SSRC, or
-    /// the same SSRC and numbering on other ports, after a re-INVITE.
-    fn relatives(&self, id: u32, membership: Membership) -> (Option<u32>, Option<u32>) {
-        let Some(new) = self.streams.get(&id) else { return (None, None) };
-        let (mut copy_of, mut continues) = (None, None);
-        for old in self.streams_of(membership.call) {
-            let same_speaker = old.membership.is_some_and(|m| m.speaker == membership.speaker);
-            if old.key.flow == new.key.flow {
-                continues = Some(old.id);
-            } else if old.key.ssrc == new.key.ssrc && same_speaker && old.copy_of.is_none() {
-                let ahead = new.figures.newest().since(old.figures.newest());
-                if new.figures.shares_numbers(&old.figures) {
-                    copy_of = copy_of.or(Some(old.id));
-                } else if ahead > 0 && ahead < MOVED_WITHIN {
-                    continues = Some(old.id);
-                }
-            }
-        }
-        (copy_of, continues)
     }
 
     fn wait(&mut self, id: u32, flow: FlowKey) {
@@ -509,6 +401,7 @@ pub struct Rebound {
     pub changed: Vec<u32>,
 }
 
+#[inline]
 fn count(stream: &mut Stream, at: Nanos, rtp: &RtpView<'_>, ip_id: Option<u16>) -> Sequence {
     let (sequence, before) = (rtp.sequence(), stream.figures.newest());
     let figures = &mut stream.figures;

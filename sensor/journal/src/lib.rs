@@ -30,6 +30,7 @@ mod segment;
 mod spool;
 mod spool_file;
 mod spool_recovery;
+mod spooled_call;
 mod status;
 mod writer;
 
@@ -43,9 +44,8 @@ pub use reader::{BlockReader, Next};
 pub use record::{RECORD_HEADER_BYTES, RECORD_LIMIT, Record, RecordHeader, RecordKind, Records};
 pub use recovery::{DropReason, Dropped, RecoveredBlock, Recovery, recover};
 pub use segment::{ClockPair, SENSOR_NAME_LIMIT, SegmentHeader, SegmentPosition};
-pub use spool::{
-    SPOOL_APPEND_LIMIT, SPOOL_BUFFER_LIMIT, Spool, SpoolDirectory, SpoolError, SpoolFigures, SpooledCall,
-};
+pub use spool::{SPOOL_APPEND_LIMIT, SPOOL_BUFFER_LIMIT, Spool, SpoolDirectory, SpoolError, SpoolFigures};
 pub use spool_recovery::{SpoolDropReason, SpoolDropped, SpoolRecovery};
+pub use spooled_call::SpooledCall;
 pub use status::{JournalFigures, JournalState, SYNC_BOUNDS_NS, SyncTimes};
 pub use writer::{AppendError, BlockWriter, SEAL_AFTER};

@@ -17,8 +17,9 @@ use nightjar_wire::Nanos;
 use thiserror::Error;
 
 use crate::journal::JournalError;
-use crate::spool_file::{FILE_HEADER_BYTES, PagesHeader, SpoolFile};
+use crate::spool_file::{DEAD_AT, FILE_HEADER_BYTES, PagesHeader, SpoolFile};
 use crate::spool_recovery::{SpoolRecovery, recover_spool};
+use crate::spooled_call::{Extent, SpooledCall};
 
 /// Uncommitted bytes that a spool holds: an append that would exceed them commits first.
 pub const SPOOL_BUFFER_LIMIT: usize = 8 << 20;
@@ -68,94 +69,6 @@ pub struct SpoolFigures {
     pub fdatasyncs: u64,
     /// Failed ones; each abandons its file.
     pub sync_errors: u64,
-}
-
-/// Where one append of a call lies.
-#[derive(Clone, Debug)]
-pub(crate) struct Extent {
-    /// In which file.
-    pub file: Arc<SpoolFile>,
-    /// Where its record begins.
-    pub offset: u64,
-    /// Its header.
-    pub header: PagesHeader,
-    /// Its pages were taken back: a crash came before a state was saved behind them.
-    pub void: bool,
-}
-
-/// A call in the spool. Once forgotten, its id is not to be used again.
-#[derive(Debug, Default)]
-pub struct SpooledCall {
-    /// Bytes of its pages so far.
-    pub bytes: u64,
-    /// Audio before this is in the pages that a state was last saved behind.
-    pub encoded_through: Nanos,
-    /// That state, as far as an earlier run has left it; empty when none was saved.
-    pub resume_state: Vec<u8>,
-    /// Bytes of the pages that it goes on behind.
-    resume_at: u64,
-    /// Its appends, in order.
-    pub(crate) extents: Vec<Extent>,
-}
-
-impl SpooledCall {
-    /// The files that hold pages of it, each once: a call's appends never return to a file.
-    fn files(&self) -> impl Iterator<Item = &Arc<SpoolFile>> {
-        let first = self.extents.first().into_iter();
-        let rest = self.extents.windows(2).filter(|pair| !Arc::ptr_eq(&pair[0].file, &pair[1].file));
-        first.map(|extent| &extent.file).chain(rest.map(|pair| &pair[1].file))
-    }
-
-    /// Takes one more append in.
-    pub(crate) fn push(&mut self, extent: Extent) {
-        if self.extents.last().is_none_or(|last| !Arc::ptr_eq(&last.file, &extent.file)) {
-            extent.file.enter();
-        }
-        self.bytes += u64::from(extent.header.pages);
-        if extent.header.state > 0 {
-            self.encoded_through = extent.header.encoded_through;
-        }
-        self.extents.push(extent);
-    }
-
-    /// Takes in what was found of it. False when pages before it are missing.
-    pub(crate) fn recover(&mut self, extent: Extent, state: Vec<u8>) -> bool {
-        let header = extent.header;
-        if header.at > self.bytes {
-            return false;
-        }
-        if header.state > 0 {
-            (self.resume_at, self.resume_state) = (header.at, state);
-        } else {
-            self.cut_back(header.at);
-            if header.at != self.bytes {
-                return false;
-            }
-        }
-        self.push(extent);
-        true
-    }
-
-    /// The pages behind the last state are void: what has made them is not known.
-    pub(crate) fn cut_back_to_state(&mut self) {
-        self.cut_back(self.resume_at);
-    }
-
-    /// Takes the pages from byte `at` on back.
-    fn cut_back(&mut self, at: u64) {
-        let behind = |extent: &&mut Extent| !extent.void && extent.header.pages > 0 && extent.header.at >= at;
-        for extent in self.extents.iter_mut().filter(behind) {
-            extent.void = true;
-            self.bytes -= u64::from(extent.header.pages);
-        }
-    }
-
-    /// Lets its files go.
-    pub(crate) fn release(&self) {
-        for file in self.files() {
-            file.leave();
-        }
-    }
 }
 
 /// The directory that all spools of a sensor share.
@@ -357,14 +270,14 @@ impl Spool {
         let Some(spooled) = self.calls.get(&call) else { return Ok(0) };
         let mut chunk = vec![0; 64 << 10];
         for extent in spooled.extents.iter().filter(|extent| !extent.void && extent.header.pages > 0) {
-            let start = extent.offset + extent.header.pages_at();
+            let start = extent.pages_at();
             let pages = extent.header.pages as usize;
             let in_current = self.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &extent.file));
             if in_current && start >= self.base {
                 let at = (start - self.base) as usize;
                 out.write_all(&self.buffer[at..at + pages]).map_err(SpoolError::Output)?;
             } else {
-                copy_pages(extent, start, &mut chunk, out)?;
+                extent.copy_pages(&mut chunk, out)?;
             }
         }
         Ok(spooled.bytes)
@@ -394,8 +307,7 @@ impl Spool {
     /// Marks a record dead that is not written yet.
     fn kill_in_buffer(&mut self, extent: &Extent) {
         let at = (extent.offset - self.base) as usize;
-        let from = at + crate::spool_file::PAGES_HEADER_BYTES - 8;
-        self.buffer[from] = 1;
+        self.buffer[at + DEAD_AT] = 1;
     }
 
     /// The file that takes appends.
@@ -461,25 +373,6 @@ impl Drop for Spool {
         let _ = self.commit();
         self.leave_current();
     }
-}
-
-/// Copies an append's pages from its file, and checks them.
-fn copy_pages(extent: &Extent, start: u64, chunk: &mut [u8], out: &mut impl Write) -> Result<(), SpoolError> {
-    let failed = |source| SpoolError::File { path: extent.file.path().to_path_buf(), source };
-    let (mut done, mut crc) = (0, 0);
-    let pages = extent.header.pages as usize;
-    while done < pages {
-        let want = chunk.len().min(pages - done);
-        let part = &mut chunk[..want];
-        extent.file.file().read_exact_at(part, start + done as u64).map_err(failed)?;
-        crc = crc32c::crc32c_append(crc, part);
-        out.write_all(part).map_err(SpoolError::Output)?;
-        done += want;
-    }
-    if crc == extent.header.pages_crc {
-        return Ok(());
-    }
-    Err(SpoolError::Damaged { path: extent.file.path().to_path_buf(), offset: extent.offset })
 }
 
 #[cfg(test)]

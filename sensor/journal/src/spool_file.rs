@@ -19,7 +19,7 @@ pub(crate) const PAGES_HEADER_BYTES: usize = 64;
 
 /// Where in a record's header the word lies that says that its call is forgotten. It is changed in
 /// place, so no checksum covers it.
-const DEAD_AT: usize = 56;
+pub(crate) const DEAD_AT: usize = 56;
 
 /// What a spool file begins with; the format's number follows.
 const FILE_MAGIC: [u8; 8] = *b"NJSPOOL\0";

@@ -8,8 +8,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::spool::{Extent, SpooledCall};
 use crate::spool_file::{FILE_HEADER_BYTES, PAGES_HEADER_BYTES, PagesHeader, SpoolFile, spool_path};
+use crate::spooled_call::{Extent, SpooledCall};
 
 /// Why a part of the spool was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,25 +1,35 @@
 //! One call's audio: packets of all its streams in, frames of its recording out.
 
 use nightjar_schema::{GapCause, StreamUse};
-use nightjar_wire::{Format, Nanos};
+use nightjar_wire::{Format, Nanos, RtpTime};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::ClockFit;
 use crate::dtmf::DigitLog;
 use crate::frame::{AudioFrame, FRAME, FRAME_SAMPLES, FrameSink, SAMPLE_NANOS, nanos_at, sample_at};
-use crate::gaps::{AudioGap, GapLog};
+use crate::gaps::{AudioGap, Explained, GapLog};
 use crate::held::Held;
 use crate::playout::FramePlace;
 use crate::stream::AudioStream;
 use crate::summary::{AudioSummary, Mark};
 use crate::timeline::{Step, Timeline};
-use crate::{AudioConfig, ChannelLayout, Decision, Fate, StreamSpec};
+use crate::{AudioConfig, ChannelLayout, Decision, Fate, StreamSpec, StreamSummary};
 
 /// Most streams of one call; packets of further ones are not taken.
 const MAX_STREAMS: usize = 256;
 
 /// Most times in which no sensor ran that are told apart.
 const MAX_OUTAGES: usize = 64;
+
+/// Most times in which a ring was full that are told apart; then the last one grows.
+const MAX_RING_LOSSES: usize = 256;
+
+/// How far before its packet's stamp a sample may have its place, in samples: the place is that of the
+/// stream's fastest packets. 100 ms.
+const EARLY: i64 = 800;
+
+/// How far behind it: what a clock that is not measured well yet is off by, in samples. 20 ms.
+const OFF: i64 = 160;
 
 /// A call's audio. About 10 KB with two streams of G.711, most of it packets that wait. Saved and
 /// read back it goes on as if nothing had been.
@@ -41,6 +51,8 @@ pub struct CallAudio {
     clock_jumped: bool,
     /// Times in which no sensor ran, on the grid, with their cause.
     outages: Vec<(i64, i64, GapCause)>,
+    /// Times in which a ring lost frames, on the grid, in order.
+    ring_losses: Vec<(i64, i64)>,
 }
 
 /// Whose streams are mixed.
@@ -71,6 +83,7 @@ impl CallAudio {
             digits: DigitLog::default(),
             clock_jumped: false,
             outages: Vec::new(),
+            ring_losses: Vec::new(),
         }
     }
 
@@ -157,6 +170,16 @@ impl CallAudio {
         }
     }
 
+    /// A ring of ours lost frames between these moments: what a stream lacks there is no loss on the wire.
+    pub fn note_ring_loss(&mut self, from: Nanos, to: Nanos) {
+        let (from, to) = (sample_at(from) - EARLY, sample_at(to) + OFF);
+        let full = self.ring_losses.len() == MAX_RING_LOSSES;
+        match self.ring_losses.last_mut().filter(|(start, end)| full || (*start..=*end).contains(&from)) {
+            Some((_, end)) => *end = to.max(*end),
+            None => self.ring_losses.push((from, to)),
+        }
+    }
+
     /// Gives every frame that no packet can change any more to `sink`: those whose wait for late
     /// packets ends at `watermark` or before.
     pub fn advance(&mut self, watermark: Nanos, sink: &mut impl FrameSink) {
@@ -231,20 +254,27 @@ impl CallAudio {
 
     /// What it has come to so far.
     pub fn progress(&self) -> AudioSummary {
-        let mut outages: Vec<(u64, u64, GapCause)> = Vec::new();
+        let (mut outages, mut ring_losses) = (Vec::new(), Vec::new());
         if let Some(timeline) = &self.timeline {
             let position = |at| position_on(timeline, at);
             outages
                 .extend(self.outages.iter().map(|&(from, to, cause)| (position(from), position(to), cause)));
             outages.sort_unstable_by_key(|&(from, to, _)| (from, to));
+            ring_losses.extend(self.ring_losses.iter().map(|&(from, to)| (position(from), position(to))));
         }
+        let holes: Vec<(u64, u64)> = outages.iter().map(|&(from, to, _)| (from, to)).collect();
+        let explained = Explained { outages: &holes, ring_losses: &ring_losses };
+        let of_stream = |stream: &AudioStream| StreamSummary {
+            lost_in_ring: self.gaps.lost_in_ring(stream.spec.stream, explained),
+            ..stream.summary()
+        };
         let (unlisted, unlisted_ms) = self.gaps.unlisted();
         let mut summary = AudioSummary {
             started_at: self.timeline.as_ref().map(|timeline| nanos_at(timeline.origin)),
             samples: self.timeline.as_ref().map_or(0, |timeline| timeline.position),
             skipped_samples: self.timeline.as_ref().map_or(0, |timeline| timeline.skipped),
-            streams: self.streams.iter().map(AudioStream::summary).collect(),
-            gaps: self.list_gaps(&outages),
+            streams: self.streams.iter().map(of_stream).collect(),
+            gaps: self.list_gaps(&outages, explained),
             unlisted_gaps: (unlisted, unlisted_ms),
             digits: self.digits.list(),
             ..AudioSummary::default()
@@ -290,12 +320,12 @@ impl CallAudio {
         stream.handle(arrival, datagram, self.config.late_after, &mut self.digits)
     }
 
-    /// The clock of the stream that this one continues, as long as it has none of its own.
-    fn predecessor(&self, index: usize) -> Option<ClockFit> {
+    /// What the stream that this one continues leaves to it, as long as it has no clock of its own.
+    fn predecessor(&self, index: usize) -> Option<(ClockFit, Option<(RtpTime, i64)>)> {
         let stream = &self.streams[index];
         let continues = stream.spec.continues.filter(|_| !stream.clock().is_anchored())?;
         let predecessor = self.streams.iter().find(|known| known.spec.stream == continues)?;
-        Some(predecessor.clock().clone())
+        Some(predecessor.followed_by(stream.spec.ssrc))
     }
 
     /// Lets held packets go on, once it is known whose they are, in order of arrival; frames close
@@ -379,9 +409,8 @@ impl CallAudio {
         sink.frame(frame);
     }
 
-    fn list_gaps(&self, outages: &[(u64, u64, GapCause)]) -> Vec<AudioGap> {
-        let holes: Vec<(u64, u64)> = outages.iter().map(|&(from, to, _)| (from, to)).collect();
-        let mut gaps = self.gaps.list(&holes);
+    fn list_gaps(&self, outages: &[(u64, u64, GapCause)], explained: Explained<'_>) -> Vec<AudioGap> {
+        let mut gaps = self.gaps.list(explained);
         gaps.extend(outages.iter().filter(|(from, to, _)| from < to).map(|&(from, to, cause)| AudioGap {
             stream: None,
             leg: None,

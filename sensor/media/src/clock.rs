@@ -110,11 +110,22 @@ struct Settling {
     floor: i64,
 }
 
+/// Whether a stream that continues another one goes on with its RTP time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SenderTime {
+    /// The same source on other ports.
+    GoesOn,
+    /// Another source.
+    BeginsAnew,
+}
+
 /// The fit of one stream.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct ClockFit {
     /// The grid's number of the sample at tick 0; `None` before the first packet.
     shift: Option<i64>,
+    /// The same of the fit that it follows, if RTP time goes on.
+    former_shift: Option<i64>,
     /// End of the latest packet that was placed; `None` before the first.
     cursor: Option<i64>,
     last_ticks: i64,
@@ -130,10 +141,12 @@ pub(crate) struct ClockFit {
 }
 
 impl ClockFit {
-    /// Continues `other`'s audio under another SSRC: the first packet follows its last one.
-    pub(crate) fn follow(&mut self, other: &ClockFit) {
+    /// Continues `other`'s audio under another SSRC: the first packet follows its last one. `time` says
+    /// whether its RTP time goes on too: then what was lost between the two stays silent.
+    pub(crate) fn follow(&mut self, other: &ClockFit, time: SenderTime) {
         let (last_ticks, settling) = (0, None);
-        *self = ClockFit { shift: None, last_ticks, settling, ..other.clone() };
+        let former_shift = other.shift.filter(|_| time == SenderTime::GoesOn);
+        *self = ClockFit { shift: None, former_shift, last_ticks, settling, ..other.clone() };
     }
 
     /// Whether a packet was placed.
@@ -204,7 +217,11 @@ impl ClockFit {
     /// Takes the anchor from the arrival, or from the packet before where the arrival agrees.
     fn follow_arrival(&mut self, packet: &Timing) -> i64 {
         let natural = sample_at(packet.arrival) - packet.samples;
-        let missing = i64::from(packet.missing.unwrap_or(0)) * packet.samples;
+        let former = self.former_shift.take().zip(self.cursor);
+        let missing = former
+            .map(|(shift, cursor)| packet.ticks + shift - cursor)
+            .filter(|missing| (0..=FOLLOWS).contains(missing))
+            .unwrap_or(i64::from(packet.missing.unwrap_or(0)) * packet.samples);
         self.late = None;
         let at = match self.cursor {
             Some(cursor) if (natural - cursor - missing).abs() <= FOLLOWS => cursor + missing,

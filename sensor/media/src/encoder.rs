@@ -133,11 +133,20 @@ impl Encoder {
         }
     }
 
-    /// Makes what was encoded so far whole, so that [`Encoder::resume`] can go on behind it. A
-    /// recording's bytes depend on where it is cut.
-    pub fn cut(&mut self, out: &mut Vec<u8>) {
+    /// Says after how many samples per channel it will be cut, those included that the cut is told
+    /// of. Who does not, pays with memory: see [`OggOpusWriter::expect_cut`].
+    pub fn expect_cut(&mut self, samples: u64) {
         if let Encoder::OggOpus(writer) = self {
-            writer.cut(out);
+            writer.expect_cut(samples);
+        }
+    }
+
+    /// Makes what was encoded so far whole, so that [`Encoder::resume`] can go on behind it. A
+    /// recording's bytes depend on where it is cut. The `silent` next frames lie before the cut and
+    /// are silent, if they belong to the recording at all.
+    pub fn cut(&mut self, silent: u64, out: &mut Vec<u8>) {
+        if let Encoder::OggOpus(writer) = self {
+            writer.cut(silent, out);
         }
     }
 

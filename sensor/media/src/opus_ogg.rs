@@ -22,6 +22,7 @@ const PAGE_PACKETS: u64 = 50;
 /// Frames that an encoder which begins anew is told of: with fewer it would predict from a past that
 /// the decoder does not have.
 const REHEARSED: usize = 10;
+const REHEARSED_SAMPLES: u64 = (REHEARSED * FRAME_SAMPLES) as u64;
 
 /// The name that stands in OpusTags; nothing of the call does.
 const VENDOR: &[u8] = b"Nightjar";
@@ -76,6 +77,8 @@ pub struct OggOpusPoint {
     open_for: [u32; 2],
     /// The frames before, when a gate is open.
     before: Vec<i16>,
+    /// The next packets.
+    tail: Vec<Vec<u8>>,
 }
 
 /// One stream's gate, and its encoder while the gate is open: who is silent needs no memory, and
@@ -99,9 +102,14 @@ pub struct OggOpusWriter {
     open_packets: u64,
     samples: u64,
     serial: u32,
-    /// The latest frames' samples, channel after channel: what an encoder that begins anew is told
-    /// first.
+    /// Where it will be cut next, in samples per channel, if that is known.
+    next_cut: Option<u64>,
+    /// The latest frames' samples, channel after channel, while a cut may be near: what an encoder
+    /// that begins anew is told first.
     before: VecDeque<i16>,
+    /// The packets of the silent frames to come that lay before the cut: the encoders of before have
+    /// made them, so there is no joint in the end of what was said.
+    tail: VecDeque<Vec<u8>>,
     /// Nothing was encoded since the stream began or was cut.
     is_cut: bool,
 }
@@ -130,9 +138,9 @@ impl OggOpusWriter {
         serial: u32,
         out: &mut Vec<u8>,
     ) -> Result<OggOpusWriter, EncodeError> {
-        let (open_for, before) = ([0; 2], Vec::new());
-        let start =
-            OggOpusPoint { layout, serial, page_sequence: 0, granule: 0, samples: 0, open_for, before };
+        let (open_for, before, tail) = ([0; 2], Vec::new(), Vec::new());
+        let (page_sequence, granule, samples) = (0, 0, 0);
+        let start = OggOpusPoint { layout, serial, page_sequence, granule, samples, open_for, before, tail };
         let mut writer = OggOpusWriter::resume(settings, start)?;
         let head = writer.head();
         writer.pages.push(&head);
@@ -167,24 +175,51 @@ impl OggOpusWriter {
             open_packets: 0,
             samples: point.samples,
             serial: point.serial,
+            next_cut: None,
             before: point.before.into(),
+            tail: point.tail.into(),
             is_cut: true,
         };
         writer.begin_anew();
         Ok(writer)
     }
 
+    /// It will be cut when it has so many samples per channel, those included that the cut is told of.
+    /// Until shortly before nothing is kept for it; who does not say where pays 3.2 KB a channel.
+    pub fn expect_cut(&mut self, samples: u64) {
+        self.next_cut = Some(samples);
+    }
+
     /// Ends the open page, and lets the encoders begin anew: what follows depends on nothing but
-    /// the frames before, which keep the joint from being heard.
-    pub fn cut(&mut self, out: &mut Vec<u8>) {
+    /// the frames before, which keep the joint from being heard. The next `silent` frames, which lie
+    /// before the cut, are known to be silent and not known to belong to the recording.
+    pub fn cut(&mut self, silent: u64, out: &mut Vec<u8>) {
         if self.open_packets > 0 {
             self.pages.flush(self.packets * PACKET_GRANULES, PageFlag::None, out);
             self.open_packets = 0;
         }
-        if !self.is_cut {
-            self.begin_anew();
-            self.is_cut = true;
+        if self.is_cut {
+            return;
         }
+        let frame = AudioFrame::silent(self.layout.channels());
+        for _ in self.tail.len() as u64..silent {
+            if !self.is_open() {
+                break;
+            }
+            let packet = self.encode(None);
+            self.tail.push_back(packet.as_slice().to_vec());
+            self.remember(&frame);
+        }
+        if !self.is_open() {
+            self.before = VecDeque::new();
+        }
+        self.begin_anew();
+        self.is_cut = true;
+    }
+
+    /// Whether somebody's gate is open.
+    fn is_open(&self) -> bool {
+        self.voices.iter().any(|voice| voice.gate.is_open())
     }
 
     /// A gate that is closed has no encoder, and gets a fresh one when it opens.
@@ -203,13 +238,28 @@ impl OggOpusWriter {
     /// Encodes the next frame. A page that is full goes to `out` first.
     ///
     /// # Panics
-    /// When the frame has other channels than the layout.
+    /// When the frame has other channels than the layout, or is heard although the latest cut was told
+    /// that it is silent.
     pub fn frame(&mut self, frame: &AudioFrame, out: &mut Vec<u8>) {
         assert_eq!(frame.channels, self.layout.channels(), "a frame of another layout");
-        let packet = self.encode(Some(frame));
-        self.page_packet(packet.as_slice(), out);
+        let is_heard = (0..frame.channels.count()).any(|channel| frame.heard(channel));
+        assert!(self.tail.is_empty() || !is_heard, "a frame that was to be silent");
+        if !self.page_tail(out) {
+            let packet = self.encode(Some(frame));
+            self.page_packet(packet.as_slice(), out);
+            match self.next_cut.map(|cut| cut.checked_sub(self.samples)) {
+                None | Some(Some(1..=REHEARSED_SAMPLES)) => self.remember(frame),
+                Some(_) => self.before = VecDeque::new(),
+            }
+        }
         self.samples += frame.len as u64;
-        self.remember(frame);
+        self.is_cut = false;
+    }
+
+    /// Takes the next packet from those that were made before the cut, if it is among them.
+    fn page_tail(&mut self, out: &mut Vec<u8>) -> bool {
+        let packet = self.tail.pop_front();
+        packet.inspect(|packet| self.page_packet(packet, out)).is_some()
     }
 
     /// Keeps the frame for the next cut.
@@ -222,15 +272,16 @@ impl OggOpusWriter {
         for channel in 0..self.layout.channels().count() {
             self.before.extend(frame.plane(channel));
         }
-        self.is_cut = false;
     }
 
     /// Ends the stream: the last page says where the last sample lies (RFC 7845, 4.4).
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let end = self.samples * GRANULES_PER_SAMPLE + self.pre_skip;
         while self.packets * PACKET_GRANULES < end {
-            let packet = self.encode(None);
-            self.page_packet(packet.as_slice(), out);
+            if !self.page_tail(out) {
+                let packet = self.encode(None);
+                self.page_packet(packet.as_slice(), out);
+            }
         }
         self.pages.flush(end, PageFlag::LastOfStream, out);
     }
@@ -243,7 +294,6 @@ impl OggOpusWriter {
         }
         let mut open_for = [0; 2];
         open_for.iter_mut().zip(&self.voices).for_each(|(left, voice)| *left = voice.gate.open_for());
-        let is_open = self.voices.iter().any(|voice| voice.gate.is_open());
         Some(OggOpusPoint {
             layout: self.layout,
             serial: self.serial,
@@ -251,7 +301,8 @@ impl OggOpusWriter {
             granule: self.packets * PACKET_GRANULES,
             samples: self.samples,
             open_for,
-            before: if is_open { self.before.iter().copied().collect() } else { Vec::new() },
+            before: self.before.iter().copied().collect(),
+            tail: self.tail.iter().cloned().collect(),
         })
     }
 
@@ -306,6 +357,8 @@ impl OggOpusWriter {
 impl Voice {
     /// Forgets everything but the frames before, which are encoded once more, for nobody.
     fn begin_anew(&mut self, before: &[i16], all_channels: usize, channels: &[usize]) {
+        // The memory of the one before is there for the next.
+        self.encoder = None;
         self.encoder = OpusEncoder::new(self.channels, self.settings).ok();
         let Some(encoder) = &mut self.encoder else { return };
         let (mut samples, mut unheard) = ([0; 2 * FRAME_SAMPLES], [0; MAX_PACKET_BYTES]);
@@ -390,6 +443,30 @@ fn tags() -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_are_kept_only_while_a_cut_is_near() {
+        let settings = OpusSettings { bitrate: 16_000, complexity: 0 };
+        let mut out = Vec::new();
+        let mut writer = OggOpusWriter::new(OpusLayout::Mono, settings, 1, &mut out).unwrap();
+        let mut frame = AudioFrame::silent(ChannelLayout::Mono);
+        frame.mix(0, |plane| {
+            plane.fill(5_000);
+            true
+        });
+        let mut kept = Vec::new();
+        for index in 0..250 {
+            let cut = (index / 100 + 1) * 100;
+            writer.expect_cut(cut * FRAME_SAMPLES as u64);
+            writer.frame(&frame, &mut out);
+            if index + 1 == cut {
+                writer.cut(0, &mut out);
+            }
+            kept.push(writer.before.capacity() / FRAME_SAMPLES);
+        }
+        let runs: Vec<(usize, usize)> = kept.chunk_by(|a, b| a == b).map(|run| (run[0], run.len())).collect();
+        assert_eq!(runs, [(0, 90), (10, 10), (0, 90), (10, 10), (0, 50)]);
+    }
 
     #[test]
     fn a_packet_s_length_follows_its_first_byte() {

@@ -157,6 +157,7 @@ impl Playout {
             samples: samples as u64,
             stream: heard.stream,
             leg: heard.leg,
+            packets: u32::try_from(lost).unwrap_or(u32::MAX),
         })
     }
 
@@ -220,6 +221,7 @@ fn resample(source: &[i16], out: &mut [i16]) {
 mod tests {
     use super::*;
     use crate::frame::FRAME;
+    use crate::gaps::Explained;
 
     const HEARD: Heard = Heard { stream: 7, leg: Some(1) };
 
@@ -256,7 +258,7 @@ mod tests {
         let heard: Vec<bool> = samples.iter().map(|&sample| sample == 8).collect();
         let expected: Vec<bool> = (0..480).map(|index| (100..260).contains(&index)).collect();
         assert_eq!(heard, expected);
-        assert!(gaps.list(&[]).is_empty());
+        assert!(gaps.list(Explained::default()).is_empty());
     }
 
     #[test]
@@ -288,7 +290,7 @@ mod tests {
         queue.insert(packet(2, 1320), &[0xd5; 160]);
         queue.insert(packet(3, 2280), &[0xd5; 160]);
         let (_, gaps) = play(&mut queue, 10);
-        let list = gaps.list(&[]);
+        let list = gaps.list(Explained::default());
         assert_eq!(list.len(), 1);
         assert_eq!((list[0].at_ms, list[0].duration_ms, list[0].stream), (20, 20, Some(7)));
     }
@@ -300,7 +302,7 @@ mod tests {
         queue.note_speechless(1, Nanos::ZERO);
         queue.insert(packet(2, 1320), &[0xd5; 160]);
         let (_, gaps) = play(&mut queue, 10);
-        assert!(gaps.list(&[]).is_empty());
+        assert!(gaps.list(Explained::default()).is_empty());
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::frame::nanos_at;
 /// Most packets that wait at once: 10 s at 20 ms, far more than the wait for late packets.
 const MAX_PACKETS: usize = 512;
 
-/// Most runs of numbers without speech that are remembered.
-const MAX_RUNS: usize = 128;
+/// Most runs of numbers without speech that are remembered: between any two packets there may be one.
+const MAX_RUNS: usize = MAX_PACKETS;
 
 /// A packet with its place.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ impl QueuedPacket {
 struct Speechless {
     first: i64,
     count: i64,
-    /// When the latest of them came.
+    /// When the first of them came.
     arrival: Nanos,
 }
 
@@ -97,13 +97,18 @@ impl PacketQueue {
         after.is_none_or(|next| is_open(&next)).then_some((before, after))
     }
 
-    /// Notes a packet without speech.
+    /// Notes a packet without speech whose number is the highest so far. It lengthens the run that it follows: a
+    /// packet behind both comes later than either.
     pub(crate) fn note_speechless(&mut self, sequence: i64, arrival: Nanos) {
-        if let Some(run) = self.speechless.back_mut().filter(|run| run.first + run.count == sequence) {
-            run.count += 1;
-            run.arrival = arrival;
-            return;
+        match self.speechless.back_mut().filter(|run| run.first + run.count == sequence) {
+            Some(run) => run.count += 1,
+            None => self.note_speechless_behind(sequence, arrival),
         }
+    }
+
+    /// Notes a packet without speech that came behind one with a higher number. It stands for itself: those that it
+    /// follows by its number may have come in time, and it too late.
+    pub(crate) fn note_speechless_behind(&mut self, sequence: i64, arrival: Nanos) {
         if self.speechless.len() == MAX_RUNS {
             self.speechless.pop_front();
         }
@@ -193,9 +198,12 @@ mod tests {
     #[test]
     fn numbers_without_speech_count_when_they_came_in_time() {
         let mut queue = PacketQueue::default();
-        for (sequence, ms) in [(5, 10), (6, 30), (3, 900), (9, 60)] {
-            queue.note_speechless(sequence, Nanos::from_millis(ms));
-        }
+        queue.note_speechless(5, Nanos::from_millis(10));
+        queue.note_speechless(6, Nanos::from_millis(30));
+        // 7 does not make 5 and 6 late.
+        queue.note_speechless_behind(7, Nanos::from_millis(900));
+        queue.note_speechless_behind(3, Nanos::from_millis(900));
+        queue.note_speechless(9, Nanos::from_millis(60));
         assert_eq!(queue.take_speechless(2, 8, Nanos::from_millis(500)), 2);
         assert_eq!(queue.take_speechless(8, 12, Nanos::from_millis(500)), 1);
         assert_eq!(queue.take_speechless(0, 99, Nanos::MAX), 0);

@@ -5,7 +5,7 @@ use nightjar_schema::StreamUse;
 use nightjar_wire::{Format, Nanos, RtpTime, RtpView};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{ClockFit, Placement, Timing};
+use crate::clock::{ClockFit, Placement, SenderTime, Timing};
 use crate::dtmf::{DigitLog, EventPacket, EventTracker};
 use crate::frame::{FRAME_SAMPLES, nanos_at};
 use crate::gaps::GapLog;
@@ -121,11 +121,20 @@ impl AudioStream {
         &self.clock
     }
 
-    /// Goes on after `predecessor`'s audio when nothing has come yet.
-    pub(crate) fn follow(&mut self, predecessor: &ClockFit) {
+    /// Goes on after its predecessor's audio when nothing has come yet, and with its RTP time if that
+    /// is known.
+    pub(crate) fn follow(&mut self, (predecessor, time): &(ClockFit, Option<(RtpTime, i64)>)) {
         if !self.clock.is_anchored() && self.clock.cursor().is_none() {
-            self.clock.follow(predecessor);
+            let goes_on = if time.is_some() { SenderTime::GoesOn } else { SenderTime::BeginsAnew };
+            self.clock.follow(predecessor, goes_on);
+            self.latest_time = self.latest_time.or(*time);
         }
+    }
+
+    /// What one that continues it goes on with: the clock, and the latest RTP time for the same source
+    /// on other ports.
+    pub(crate) fn followed_by(&self, ssrc: u32) -> (ClockFit, Option<(RtpTime, i64)>) {
+        (self.clock.clone(), self.latest_time.filter(|_| self.spec.ssrc == ssrc))
     }
 
     /// An arrival on a clock that does not go back, and whether it jumped: later than `closed`, up
@@ -210,7 +219,11 @@ impl AudioStream {
             PayloadKind::Unknown if rtp.payload().is_empty() => Fate::Discarded,
             PayloadKind::Unknown => Fate::Undecodable,
         };
-        self.queue.note_speechless(numbered.sequence, arrival);
+        if numbered.in_order {
+            self.queue.note_speechless(numbered.sequence, arrival);
+        } else {
+            self.queue.note_speechless_behind(numbered.sequence, arrival);
+        }
         fate
     }
 
@@ -349,6 +362,7 @@ impl AudioStream {
             leg: self.spec.leg,
             counts: self.counts,
             heard_samples: self.heard_samples,
+            lost_in_ring: 0,
         }
     }
 }

@@ -58,6 +58,8 @@ pub struct StreamSummary {
     pub counts: StreamCounts,
     /// Samples of it that are in the recording.
     pub heard_samples: u64,
+    /// Packets of it that were lost while a ring of ours was full.
+    pub lost_in_ring: u64,
 }
 
 /// Something that a reader of the recording should know.

@@ -35,6 +35,8 @@ impl<F: FnMut(Call)> CoreOutput for Analysed<F> {
 
     fn changed(&mut self, _at: Nanos, _row: &mut dyn FnMut() -> Option<Call>) {}
 
+    fn ring_lost(&mut self, _: Nanos, _: Nanos, _: Nanos) {}
+
     fn watermark(&mut self, _clock: Nanos, _watermark: Nanos) {}
 
     fn publish(&mut self, _clock: Nanos) {}

@@ -2,8 +2,8 @@
 //! line, so that a binding holds from the very next frame on, and everything that decides runs on
 //! the capture clock: the same frames give the same calls at any speed.
 
-use nightjar_capture::RawFrame;
-use nightjar_flow::{FlowTable, Limits, Placement, RtcpPlacement};
+use nightjar_capture::{RawFrame, RingLoss};
+use nightjar_flow::{FlowTable, Limits, Placement, RtcpPlacement, Sought};
 use nightjar_schema::{Call, EndCause};
 use nightjar_signal::{Directory, SignalConfig};
 use nightjar_wire::{
@@ -12,6 +12,7 @@ use nightjar_wire::{
 };
 use uuid::Uuid;
 
+use crate::admission::{Admission, Shed};
 use crate::checkpoints::Checkpoints;
 use crate::event::CoreEvent;
 use crate::learned::{Learned, LearnedEndpoints};
@@ -21,12 +22,19 @@ use crate::preroll::{self, Evicted, Preroll};
 use crate::reassembly::{Outcome, Reassembly};
 use crate::recovery::Recovered;
 use crate::saved::Checkpoint;
+use crate::steady_clock::SteadyClock;
 
+mod runs;
+mod shedding;
 mod signalled;
 
 /// A step of the capture clock that no call explains (a clock set, files of different years): the
 /// time in it is not counted as waiting.
 const CLOCK_JUMP: Nanos = Nanos::from_secs(24 * 3600);
+
+/// The directory hears the time at least this often, and before each step that is longer: so a jump of the clock
+/// is the same for it and for the core, and a silence is none.
+const MAX_UNTOLD: Nanos = Nanos::from_secs(3600);
 
 /// How deep packets are looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +97,8 @@ pub trait CoreOutput {
     /// stamps alone, and comes before what they let happen: neither the size of the batches nor the
     /// speed of a replay reaches what a worker sees.
     fn watermark(&mut self, clock: Nanos, watermark: Nanos);
+    /// Frames of any call may have been lost in a ring that was full.
+    fn ring_lost(&mut self, clock: Nanos, from: Nanos, to: Nanos);
     /// A batch is done: everything so far may be read.
     fn publish(&mut self, clock: Nanos);
 }
@@ -109,12 +119,18 @@ pub struct CaptureCore<O> {
     flows: FlowTable,
     preroll: Preroll,
     learned: LearnedEndpoints,
+    /// Who may be kept; `None` where everything is (replay).
+    admission: Option<Admission>,
+    /// Calls to be cut, while they are.
+    to_cut: Vec<(CallKey, Shed)>,
     /// Calls whose endpoints have changed since their state was written.
     rebound: Vec<CallKey>,
     reassembly: Reassembly,
     ledger: Ledger,
     output: O,
-    /// The latest stamp.
+    /// What stamps mean.
+    steady: SteadyClock,
+    /// The capture time up to which everything was done.
     clock: Nanos,
     /// How far behind the latest stamp the source may still give frames.
     lateness: Nanos,
@@ -125,6 +141,8 @@ pub struct CaptureCore<O> {
     /// Rows closed so far.
     closed: u64,
     evicted: Vec<Evicted>,
+    /// Streams of the packets at hand; emptied after each run.
+    sought: Vec<Sought>,
     /// Streams that an outage of the sensor has interrupted.
     interrupted: Interrupted,
     checkpoints: Checkpoints,
@@ -143,17 +161,21 @@ impl<O: CoreOutput> CaptureCore<O> {
             directory: Directory::new(config.signal.clone()),
             flows: FlowTable::new(config.limits),
             learned: LearnedEndpoints::default(),
+            admission: None,
+            to_cut: Vec::new(),
             rebound: Vec::new(),
             preroll: Preroll::new(bytes),
             reassembly: Reassembly::default(),
             ledger: Ledger::default(),
             output,
+            steady: SteadyClock::default(),
             clock: Nanos::ZERO,
             lateness: Nanos::ZERO,
             span: Nanos::ZERO,
             due: Nanos::MAX,
             closed: 0,
             evicted: Vec::new(),
+            sought: Vec::with_capacity(runs::GROUP),
             interrupted: Interrupted::default(),
             checkpoints: Checkpoints::new(config.checkpoint_every),
             config,
@@ -164,9 +186,13 @@ impl<O: CoreOutput> CaptureCore<O> {
     pub fn restore(&mut self, flows: FlowTable, found: Recovered, now: Nanos) -> Restored {
         self.flows = flows;
         self.closed = found.closed;
+        // The host's clock may have been set back meanwhile.
+        self.steady.go_on_from(found.latest().max(now));
+        let now = self.steady.latest();
         let mut restored = Restored::default();
         for call in found.open_calls() {
             let state = found.snapshots.get(&call);
+            let shed = found.shed.get(&call).copied();
             // A state that cannot be read is another version's, or was in the journal's lost end.
             if state.is_some_and(|state| self.directory.restore(state).is_ok()) {
                 if let Some(row) = self.directory.row(call) {
@@ -175,8 +201,12 @@ impl<O: CoreOutput> CaptureCore<O> {
                     let changed = self.flows.forget_unknown(call, row.legs.len(), row.dialogs.len());
                     changed.into_iter().for_each(|id| self.announce(id));
                 }
+                self.restore_admission(call, shed);
                 let from = found.last_at(call).min(now);
-                self.output.event(now, CoreEvent::Outage { call, from, to: now });
+                // Of one that was cut nothing more is missing.
+                if shed.is_none() {
+                    self.output.event(now, CoreEvent::Outage { call, from, to: now });
+                }
             } else {
                 restored.abandoned += 1;
                 self.flows.close_call(call);
@@ -197,6 +227,7 @@ impl<O: CoreOutput> CaptureCore<O> {
             if let Some(at) = heard.filter(|at| *at > Nanos::ZERO) {
                 self.directory.handle_media(at, call);
             }
+            self.expect_no_media(call);
         }
         self.drain_directory();
         restored
@@ -234,10 +265,9 @@ impl<O: CoreOutput> CaptureCore<O> {
 
     /// Takes one frame.
     pub fn handle_frame(&mut self, frame: &RawFrame<'_>) {
-        self.ledger.received += 1;
-        self.handle_time(frame.at);
+        let at = self.enter(frame);
         match decode_frame_through(frame.link, frame.bytes, &self.config.vxlan) {
-            Ok(decoded) => self.handle_decoded(frame.at, frame.interface, &decoded, 1),
+            Ok(decoded) => self.handle_decoded(at, frame.interface, &decoded, 1),
             Err(FrameError::Truncated) if frame.original_len as usize > frame.bytes.len() => {
                 self.ledger.drop(Dropped::Truncated, 1);
             }
@@ -252,21 +282,48 @@ impl<O: CoreOutput> CaptureCore<O> {
         }
     }
 
+    /// Counts a frame, and says when it came by the capture clock, which it moves on.
+    fn enter(&mut self, frame: &RawFrame<'_>) -> Nanos {
+        self.ledger.received += 1;
+        let moment = self.steady.of_stamp(frame.at, self.lateness);
+        if moment.set_back {
+            self.directory.handle_set_back();
+        }
+        self.move_to(moment.at);
+        moment.at
+    }
+
     /// Counts frames of interfaces whose link type is not decoded.
     pub fn handle_unknown_link(&mut self, frames: u64) {
         self.ledger.received += frames;
         self.ledger.drop(Dropped::UnknownLink, frames);
     }
 
-    /// Moves the capture clock on and does what has become due.
+    /// The source's ring lost frames: what is missing of a stream at that time is ours, not the wire's.
+    pub fn handle_ring_loss(&mut self, loss: &RingLoss) {
+        self.output.ring_lost(self.clock, loss.from, loss.to);
+    }
+
+    /// Nothing has come up to `now` by the source's clock: does what has become due.
     pub fn handle_time(&mut self, now: Nanos) {
+        let now = self.steady.of_silence(now);
+        self.move_to(now);
+    }
+
+    /// Moves the capture clock on and does what has become due.
+    fn move_to(&mut self, now: Nanos) {
+        self.steady.advance(now);
         if now <= self.clock {
             return;
         }
         if self.clock == Nanos::ZERO {
             // When the capture began tells which calls were on before it.
             self.directory.handle_time(now);
+            self.set_due();
         } else {
+            if now - self.clock > MAX_UNTOLD {
+                self.directory.handle_time(self.clock);
+            }
             if now - self.clock > CLOCK_JUMP {
                 return self.jump(now);
             }
@@ -337,7 +394,8 @@ impl<O: CoreOutput> CaptureCore<O> {
             self.checkpoints.handle_opened(call, now);
             let streams: Vec<_> = self.flows.streams_of(call).cloned().collect();
             let ids: Vec<u32> = streams.iter().map(|stream| stream.id).collect();
-            let checkpoint = Checkpoint { state, streams, interrupted: self.interrupted.of(&ids) };
+            let (interrupted, shed) = (self.interrupted.of(&ids), self.learned.shed_of(call));
+            let checkpoint = Checkpoint { state, streams, interrupted, shed };
             self.output.event(now, CoreEvent::Checkpoint { call, checkpoint });
         }
         self.set_due();
@@ -346,6 +404,7 @@ impl<O: CoreOutput> CaptureCore<O> {
     fn set_due(&mut self) {
         let times = [
             self.directory.next_time(),
+            Some(self.directory.now() + MAX_UNTOLD).filter(|_| self.clock > Nanos::ZERO),
             self.preroll.next_time(),
             self.reassembly.next_time(),
             self.checkpoints.next_time(),
@@ -410,7 +469,11 @@ impl<O: CoreOutput> CaptureCore<O> {
         let Datagram { at, src, dst, payload, frames, .. } = *datagram;
         let class = classify(payload);
         let reason = match class {
-            MediaClass::Rtp => return self.handle_rtp(datagram),
+            MediaClass::Rtp => {
+                let Datagram { truncated, ip_id, .. } = *datagram;
+                let sought = self.flows.seek(FlowKey::new(src, dst), RtpView::ssrc_of(payload));
+                return self.handle_rtp(&Rtp { at, payload, truncated, ip_id, frames }, &sought);
+            }
             MediaClass::Rtcp => return self.handle_rtcp(datagram),
             _ if looks_like_sip(payload) => {
                 self.ledger.signalling += frames;
@@ -428,17 +491,24 @@ impl<O: CoreOutput> CaptureCore<O> {
         self.ledger.ignore(reason, frames);
     }
 
-    fn handle_rtp(&mut self, datagram: &Datagram<'_>) {
-        let Datagram { at, src, dst, payload, frames, .. } = *datagram;
-        if datagram.truncated && self.config.depth == Depth::Payload {
+    fn handle_rtp(&mut self, datagram: &Rtp<'_>, sought: &Sought) {
+        let Rtp { at, payload, truncated, ip_id, frames } = *datagram;
+        if self.learned.has_shed() {
+            let flow = sought.key().flow;
+            if let Some(shed) = self.learned.shed_between(flow.source(), flow.destination()) {
+                return self.count_shed(shed, frames);
+            }
+        }
+        if truncated && self.config.depth == Depth::Payload {
             return self.ledger.drop(Dropped::Truncated, frames);
         }
         let rtp = match RtpView::parse(payload) {
             Ok(rtp) => rtp,
             // Padding is counted from the last byte, which a truncated packet lacks.
-            Err(_) if datagram.truncated => return self.ledger.drop(Dropped::Truncated, frames),
+            Err(_) if truncated => return self.ledger.drop(Dropped::Truncated, frames),
             Err(_) => {
-                let named = self.flows.bindings().names(dst) || self.flows.bindings().names(src);
+                let (flow, bindings) = (sought.key().flow, self.flows.bindings());
+                let named = bindings.names(flow.destination()) || bindings.names(flow.source());
                 return if named {
                     self.ledger.drop(Dropped::MalformedRtp, frames);
                 } else {
@@ -446,8 +516,11 @@ impl<O: CoreOutput> CaptureCore<O> {
                 };
             }
         };
-        match self.flows.handle_rtp(at, FlowKey::new(src, dst), &rtp, datagram.ip_id) {
+        match self.flows.handle_sought(at, sought, &rtp, ip_id) {
             Placement::Bound { stream, call, opened, active, returned } => {
+                if let Some(shed) = self.learned.shed_of(call) {
+                    return self.count_shed(shed, frames);
+                }
                 if opened {
                     self.announce(stream);
                 }
@@ -470,6 +543,9 @@ impl<O: CoreOutput> CaptureCore<O> {
 
     fn handle_rtcp(&mut self, datagram: &Datagram<'_>) {
         let Datagram { at, src, dst, payload, frames, .. } = *datagram;
+        if let Some(shed) = self.learned.shed_between(src, dst) {
+            return self.count_shed(shed, frames);
+        }
         match self.flows.handle_rtcp(at, FlowKey::new(src, dst), payload, datagram.ip_id) {
             RtcpPlacement::Bound(_) if datagram.truncated && self.config.depth == Depth::Payload => {
                 self.ledger.drop(Dropped::Truncated, frames);
@@ -527,6 +603,7 @@ impl<O: CoreOutput> CaptureCore<O> {
         if self.flows.stream(id).is_some_and(|stream| stream.membership.is_none()) {
             let speaker = self.directory.unsignalled_speaker(call, flow);
             self.flows.join_unsignalled(id, call, speaker);
+            self.ask_for_unsignalled(call, flow);
             self.joined(id);
             self.drain_directory();
         }
@@ -539,6 +616,17 @@ struct Datagram<'a> {
     at: Nanos,
     src: Endpoint,
     dst: Endpoint,
+    payload: &'a [u8],
+    truncated: bool,
+    ip_id: Option<u16>,
+    /// Frames that it came in.
+    frames: u64,
+}
+
+/// One datagram that looks like RTP; its flow is known by what is sought.
+#[derive(Clone, Copy)]
+struct Rtp<'a> {
+    at: Nanos,
     payload: &'a [u8],
     truncated: bool,
     ip_id: Option<u16>,

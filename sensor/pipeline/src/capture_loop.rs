@@ -43,10 +43,8 @@ pub fn capture_loop<S: PacketSource, O: CoreOutput>(
             }
         }
         let known = core.known_interfaces();
-        let received = source.receive(&mut |frame| {
-            if !unnamed.takes(&frame, known) {
-                core.handle_frame(&frame);
-            }
+        let received = source.receive_runs(&mut |frames| {
+            core.handle_frames(unnamed.take_from(frames, known));
         });
         if !unnamed.is_empty() {
             core.know_interfaces(source.interfaces());
@@ -68,11 +66,18 @@ pub fn capture_loop<S: PacketSource, O: CoreOutput>(
                 failed = after_error == AfterError::Stop;
             }
         }
+        if let Some(loss) = source.take_ring_loss() {
+            core.handle_ring_loss(&loss);
+        }
         core.take_learned(|learned| match learned {
             Learned::Wanted(endpoint) => source.learn(endpoint),
+            Learned::Unwanted(endpoint) => source.shed(endpoint),
             Learned::Forgotten(endpoint) => source.forget(endpoint),
         });
         each_batch(source, core);
+    }
+    if let Some(loss) = source.take_ring_loss() {
+        core.handle_ring_loss(&loss);
     }
     core.handle_unknown_link(source.statistics().unknown_link);
     errors

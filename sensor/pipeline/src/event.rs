@@ -5,6 +5,7 @@ use nightjar_wire::{CallKey, FlowKey, Format, MediaKind, Nanos};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::admission::Shed;
 use crate::saved::Checkpoint;
 
 /// One event record of the journal.
@@ -84,6 +85,15 @@ pub enum CoreEvent {
         /// How many are lost, right behind the last packet.
         lost: u16,
     },
+    /// The call is not kept, or from now on not any more.
+    Shed {
+        /// The call.
+        call: CallKey,
+        /// When.
+        at: Nanos,
+        /// What happened to it.
+        shed: Shed,
+    },
     /// All that the capture core knows of the call: of nobody but the media worker it needs
     /// anything that was written before.
     Checkpoint {
@@ -107,6 +117,7 @@ impl CoreEvent {
             | CoreEvent::Outage { call, .. }
             | CoreEvent::Abandoned { call }
             | CoreEvent::Returned { call, .. }
+            | CoreEvent::Shed { call, .. }
             | CoreEvent::Checkpoint { call, .. } => *call,
         }
     }

@@ -91,6 +91,17 @@ impl<W: Watcher> Journalled<W> {
 }
 
 impl Lane {
+    /// Appends a record, or keeps it until there is room; false when one was lost.
+    fn append(&mut self, tag: u32, at: Nanos, record: Vec<u8>) -> bool {
+        self.pending.push_back((tag, at, record));
+        self.flush();
+        let fits = self.pending.len() <= MAX_PENDING_EVENTS;
+        if !fits {
+            self.pending.pop_front();
+        }
+        fits
+    }
+
     /// Appends the parts of an event, or keeps those that find no room; false when they were lost.
     fn append_event(&mut self, tag: u32, at: Nanos, bytes: &[u8]) -> bool {
         let mut parts = bytes.chunks(RECORD_LIMIT - 1).peekable();
@@ -159,8 +170,16 @@ impl<W: Watcher> CoreOutput for Journalled<W> {
         let workers = self.lanes.len() as u32;
         for (worker, lane) in (0..).zip(&mut self.lanes) {
             // A mark that finds no room is made up for by the next one.
-            let record = Watermark { at: watermark, worker, workers }.to_record();
+            let record = Watermark { at: watermark, share: Share { worker, workers } }.to_record();
             let _ = lane.flush() && lane.writer.append(RecordKind::Event, u32::MAX, clock, &record).is_ok();
+        }
+    }
+
+    fn ring_lost(&mut self, clock: Nanos, from: Nanos, to: Nanos) {
+        let workers = self.lanes.len() as u32;
+        for (worker, lane) in (0..).zip(&mut self.lanes) {
+            let record = RingLost { from, to, share: Share { worker, workers } }.to_record();
+            self.lost_events += u64::from(!lane.append(u32::MAX, clock, record.to_vec()));
         }
     }
 
@@ -171,42 +190,84 @@ impl<W: Watcher> CoreOutput for Journalled<W> {
     }
 }
 
-/// Stands where an event's part flag does.
+/// Stand where an event's part flag does.
 const PART_WATERMARK: u8 = 2;
+const PART_RING_LOST: u8 = 3;
 
-/// No packet of this lane's calls that is stamped earlier comes any more.
+/// Which calls travel in a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Watermark {
-    /// The time.
-    pub at: Nanos,
+pub struct Share {
     /// The lane's worker.
     pub worker: u32,
     /// How many workers share the calls: those with `key % workers == worker` are this lane's.
     pub workers: u32,
 }
 
-impl Watermark {
+impl Share {
     /// True for a call whose packets travel in the lane.
     pub fn covers(&self, call: CallKey) -> bool {
         call.0 % self.workers.max(1) == self.worker
     }
+}
 
+/// No packet of this lane's calls that is stamped earlier comes any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watermark {
+    /// The time.
+    pub at: Nanos,
+    /// The lane's calls.
+    pub share: Share,
+}
+
+/// Frames were lost in a ring that was full: any call's of this lane may be among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingLost {
+    /// None of them was lost yet.
+    pub from: Nanos,
+    /// All of them were.
+    pub to: Nanos,
+    /// The lane's calls.
+    pub share: Share,
+}
+
+impl Watermark {
     fn to_record(self) -> [u8; 17] {
         let mut record = [PART_WATERMARK; 17];
         record[1..9].copy_from_slice(&self.at.0.to_le_bytes());
-        record[9..13].copy_from_slice(&self.worker.to_le_bytes());
-        record[13..].copy_from_slice(&self.workers.to_le_bytes());
+        record[9..13].copy_from_slice(&self.share.worker.to_le_bytes());
+        record[13..].copy_from_slice(&self.share.workers.to_le_bytes());
         record
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Watermark> {
-        let (at, rest) = bytes.split_first_chunk()?;
-        let (worker, workers) = rest.split_first_chunk()?;
-        Some(Watermark {
-            at: Nanos(u64::from_le_bytes(*at)),
-            worker: u32::from_le_bytes(*worker),
-            workers: u32::from_le_bytes(workers.try_into().ok()?),
-        })
+        let (at, share) = bytes.split_first_chunk()?;
+        Some(Watermark { at: Nanos(u64::from_le_bytes(*at)), share: Share::from_bytes(share)? })
+    }
+}
+
+impl RingLost {
+    fn to_record(self) -> [u8; 25] {
+        let mut record = [PART_RING_LOST; 25];
+        record[1..9].copy_from_slice(&self.from.0.to_le_bytes());
+        record[9..17].copy_from_slice(&self.to.0.to_le_bytes());
+        record[17..21].copy_from_slice(&self.share.worker.to_le_bytes());
+        record[21..].copy_from_slice(&self.share.workers.to_le_bytes());
+        record
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<RingLost> {
+        let (from, rest) = bytes.split_first_chunk()?;
+        let (to, share) = rest.split_first_chunk()?;
+        let [from, to] = [from, to].map(|at| Nanos(u64::from_le_bytes(*at)));
+        Some(RingLost { from, to, share: Share::from_bytes(share)? })
+    }
+}
+
+impl Share {
+    fn from_bytes(bytes: &[u8]) -> Option<Share> {
+        let (worker, workers) = bytes.split_first_chunk()?;
+        let workers = u32::from_le_bytes(workers.try_into().ok()?);
+        Some(Share { worker: u32::from_le_bytes(*worker), workers })
     }
 }
 
@@ -217,6 +278,8 @@ pub enum Told {
     Event(CoreEvent),
     /// A lane's watermark.
     Watermark(Watermark),
+    /// A ring was full.
+    RingLost(RingLost),
     /// A part of an event; the rest follows.
     Part,
     /// Bytes that are no event: of another version, damaged, or more than an event may have.
@@ -237,6 +300,9 @@ impl EventReader {
         match record.split_first() {
             Some((&PART_WATERMARK, bytes)) => {
                 Watermark::from_bytes(bytes).map_or(Told::Unreadable, Told::Watermark)
+            }
+            Some((&PART_RING_LOST, bytes)) => {
+                RingLost::from_bytes(bytes).map_or(Told::Unreadable, Told::RingLost)
             }
             Some((&PART_MORE, part)) => {
                 self.take(part);

@@ -56,6 +56,10 @@ pub enum Dropped {
     ReassemblyFull,
     /// No journal block was free.
     JournalFull,
+    /// Media of a call that was not admitted. What the XDP program drops of it is counted there.
+    Refused,
+    /// Media of a call behind the moment at which it was cut.
+    Cut,
 }
 
 /// Names and help, in the order of the variants.
@@ -75,7 +79,7 @@ pub const IGNORED: [(&str, &str); 12] = [
 ];
 
 /// Names and help, in the order of the variants.
-pub const DROPPED: [(&str, &str); 9] = [
+pub const DROPPED: [(&str, &str); 11] = [
     ("truncated", "captured bytes end before the headers' length"),
     ("malformed", "contradictory IP or UDP headers"),
     ("unknown_link", "link type that is not decoded"),
@@ -85,6 +89,8 @@ pub const DROPPED: [(&str, &str); 9] = [
     ("reassembly_timeout", "fragments of a datagram that never became whole"),
     ("reassembly_full", "fragments without room, or contradictory"),
     ("journal_full", "no journal block free"),
+    ("refused", "media of calls that were not admitted"),
+    ("cut", "media of calls that were cut to shed load"),
 ];
 
 /// The counters. At any moment `received` is the sum of all others.
@@ -189,6 +195,7 @@ mod tests {
     fn every_variant_has_its_name() {
         assert_eq!(IGNORED[Ignored::MirrorCopy as usize].0, "mirror_copy");
         assert_eq!(DROPPED[Dropped::JournalFull as usize].0, "journal_full");
+        assert_eq!(DROPPED[Dropped::Cut as usize].0, "cut");
     }
 
     #[test]

@@ -13,7 +13,8 @@ use crate::audio_ledger::{AudioLedger, SharedAudioLedger};
 use crate::call_in_progress::{CallInProgress, EncodeTime, Unsaved};
 use crate::closing::ClosingCalls;
 use crate::event::{CoreEvent, StreamTold};
-use crate::journalled::{EventReader, Told, Watermark};
+use crate::journalled::{EventReader, RingLost, Told, Watermark};
+use crate::recent_losses::RecentLosses;
 use crate::recording::{Recorder, RecordingConfig, RecordingTarget, Refused, Save};
 use crate::row;
 use crate::saved::{Checkpoint, LaneKey, Place, Resumed, Saved, SavedCall};
@@ -104,6 +105,8 @@ pub struct MediaWorker<T> {
     /// Calls whose pages lie in the spool without a state: they are mixed again, if the journal has
     /// their beginning.
     stateless: Vec<Uuid>,
+    /// The latest times in which a ring lost frames.
+    ring_losses: RecentLosses,
     /// The latest watermark.
     clock: Nanos,
     /// CPU time spent encoding, for the figures.
@@ -129,6 +132,7 @@ impl<T: RecordingTarget> MediaWorker<T> {
             committing: Vec::new(),
             resumed: Vec::new(),
             stateless: Vec::new(),
+            ring_losses: RecentLosses::default(),
             clock: Nanos::ZERO,
         }
     }
@@ -314,6 +318,7 @@ impl<T: RecordingTarget> MediaWorker<T> {
             RecordKind::Event => match self.events.handle_record(record.bytes) {
                 Told::Event(event) => self.handle_event(event),
                 Told::Watermark(watermark) => self.handle_watermark(watermark),
+                Told::RingLost(lost) => self.handle_ring_lost(lost),
                 Told::Part | Told::Unreadable => {}
             },
         }
@@ -350,7 +355,7 @@ impl<T: RecordingTarget> MediaWorker<T> {
     pub(crate) fn handle_watermark(&mut self, watermark: Watermark) {
         self.clock = self.clock.max(watermark.at);
         let place = self.lane.zip(self.place);
-        for (key, call) in self.calls.iter_mut().filter(|(key, _)| watermark.covers(**key)) {
+        for (key, call) in self.calls.iter_mut().filter(|(key, _)| watermark.share.covers(**key)) {
             // Nothing after the end belongs to the recording.
             let until = call.ends_at.map_or(watermark.at, |end| end.min(watermark.at));
             let (target, time) = (&mut self.target, &mut self.encode);
@@ -363,10 +368,18 @@ impl<T: RecordingTarget> MediaWorker<T> {
         }
     }
 
+    /// What is missing of the lane's calls at this time is the sensor's loss.
+    pub(crate) fn handle_ring_lost(&mut self, lost: RingLost) {
+        for (_, call) in self.calls.iter_mut().filter(|(key, _)| lost.share.covers(**key)) {
+            call.audio.note_ring_loss(lost.from, lost.to);
+        }
+        self.ring_losses.push(lost.from, lost.to);
+    }
+
     /// Takes an event of a call.
     pub(crate) fn handle_event(&mut self, event: CoreEvent) {
         match event {
-            CoreEvent::Opened { call, id, answered, .. } => self.open(call, id, answered),
+            CoreEvent::Opened { call, id, at, answered } => self.open(call, id, at, answered),
             CoreEvent::Stream(told) => self.open_stream(told),
             CoreEvent::Answered { call, dialog, at } => {
                 if let Some(call) = self.calls.get_mut(&call) {
@@ -390,18 +403,27 @@ impl<T: RecordingTarget> MediaWorker<T> {
                     call.audio.note_return(stream, at, lost);
                 }
             }
+            CoreEvent::Shed { call, at, shed } => {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    // Until its end, whenever that is.
+                    call.audio.note_outage(at, Nanos::MAX, shed.gap_cause());
+                }
+            }
             CoreEvent::Checkpoint { call, checkpoint } => self.handle_checkpoint(call, checkpoint),
             CoreEvent::Snapshot { .. } => {}
         }
     }
 
-    fn open(&mut self, key: CallKey, id: Uuid, answered: bool) {
+    fn open(&mut self, key: CallKey, id: Uuid, at: Nanos, answered: bool) {
         if self.config.keep == Keep::RowsOnly {
             return;
         }
         let decision = if answered { Decision::Everything } else { Decision::Undecided };
+        let mut audio = CallAudio::new(&self.config.audio, decision);
+        // Its media may have waited for what opened it.
+        self.ring_losses.since(at).for_each(|(from, to)| audio.note_ring_loss(from, to));
         let call = CallInProgress {
-            audio: CallAudio::new(&self.config.audio, decision),
+            audio,
             recorder: Recorder::new(&self.config.recording, id),
             ends_at: None,
             copies: Vec::new(),

@@ -51,6 +51,7 @@ impl Interrupted {
     }
 
     /// A stream's packet; the first one behind the outage tells how many were missed.
+    #[inline]
     pub(crate) fn handle_packet(&mut self, stream: u32, sequence: SeqNumber) {
         if self.waiting.is_empty() {
             return;

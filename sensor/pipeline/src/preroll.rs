@@ -116,6 +116,7 @@ impl Preroll {
     }
 
     /// The first packet's stamp of the stream that waits longest.
+    #[inline]
     pub fn oldest(&mut self) -> Option<Nanos> {
         while let Some((since, stream)) = self.deadlines.front() {
             match self.chains.get(stream) {

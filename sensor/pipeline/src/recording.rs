@@ -303,17 +303,18 @@ impl Recorder {
     /// hold comes in one go, and must not be in memory in one piece.
     pub(crate) fn frame<T: RecordingTarget>(&mut self, frame: &AudioFrame, target: &mut T) {
         let channels = self.config.encoder.channels();
+        let cut = self.next_cut(frame.position);
         if (0..channels.count()).all(|channel| !frame.heard(channel)) {
             self.silence += frame.len as u64;
         } else {
-            self.encode_silence(channels, target);
+            self.encode_silence(channels, cut, target);
             self.heard = true;
-            self.encode(frame, target);
+            self.encode(frame, cut, target);
         }
-        if (frame.position + frame.len as u64).is_multiple_of(self.config.cut_every)
+        if frame.position + frame.len as u64 == cut
             && let Some(encoder) = &mut self.encoder
         {
-            encoder.cut(&mut self.bytes);
+            encoder.cut(self.silence / FRAME_SAMPLES as u64, &mut self.bytes);
         }
     }
 
@@ -340,7 +341,7 @@ impl Recorder {
         let limit =
             ends_at.map_or(u64::MAX, |end| (end - started_at).0 / (1_000_000_000 / u64::from(SAMPLE_RATE)));
         self.silence = self.silence.min(limit.saturating_sub(self.samples));
-        self.encode_silence(self.config.encoder.channels(), target);
+        self.encode_silence(self.config.encoder.channels(), u64::MAX, target);
         let header = match &mut self.encoder {
             Some(encoder) => {
                 encoder.finish(&mut self.bytes);
@@ -400,17 +401,18 @@ impl Recorder {
         }
     }
 
-    fn encode_silence<T: RecordingTarget>(&mut self, channels: ChannelLayout, target: &mut T) {
+    fn encode_silence<T: RecordingTarget>(&mut self, channels: ChannelLayout, cut: u64, target: &mut T) {
         let mut frame = AudioFrame::silent(channels);
         while self.silence > 0 {
             frame.position = self.samples;
             frame.len = self.silence.min(FRAME_SAMPLES as u64) as usize;
             self.silence -= frame.len as u64;
-            self.encode(&frame, target);
+            self.encode(&frame, cut, target);
         }
     }
 
-    fn encode<T: RecordingTarget>(&mut self, frame: &AudioFrame, target: &mut T) {
+    /// Encodes a frame of a recording that is cut at `cut` next.
+    fn encode<T: RecordingTarget>(&mut self, frame: &AudioFrame, cut: u64, target: &mut T) {
         if self.encoder.is_none() && self.error.is_none() {
             // The Ogg stream's number: from the recording's id, so that it is the same each time.
             let serial = self.id.as_bytes()[12..].iter().fold(0, |n, byte| n << 8 | u32::from(*byte));
@@ -420,6 +422,7 @@ impl Recorder {
             }
         }
         if let Some(encoder) = &mut self.encoder {
+            encoder.expect_cut(cut);
             encoder.frame(frame, &mut self.bytes);
             self.samples += frame.len as u64;
         }

@@ -8,6 +8,7 @@ use nightjar_journal::{Record, RecordKind, Recovery};
 use nightjar_wire::{CallKey, Nanos, RtpView};
 use uuid::Uuid;
 
+use crate::admission::Shed;
 use crate::event::CoreEvent;
 use crate::journalled::{EventReader, Told};
 use crate::media_worker::MediaWorker;
@@ -28,6 +29,8 @@ pub struct Recovered {
     pub closed: u64,
     /// What earlier outages have cost the streams.
     pub(crate) interrupted: Interrupted,
+    /// Calls that are not kept, or not any more.
+    pub(crate) shed: BTreeMap<CallKey, Shed>,
     /// The last stamp of each lane.
     lanes: BTreeMap<LaneKey, Nanos>,
     /// The lane that last told of each call that was not closed.
@@ -81,6 +84,7 @@ pub fn recover<T: RecordingTarget>(
             }
             match events.handle_record(record.bytes) {
                 Told::Watermark(watermark) => worker.handle_watermark(watermark),
+                Told::RingLost(lost) => worker.handle_ring_lost(lost),
                 Told::Event(event) if found.is_wanted(&event, &is_done) => {
                     let saved = found.saved.get(&event.call()).map(|saved| saved.marks);
                     if !saved.is_some_and(|marks| marks.has_told(lane.run, place)) {
@@ -110,6 +114,7 @@ impl Recovered {
         }
         self.interrupted.resume(checkpoint.interrupted);
         self.snapshots.insert(key, checkpoint.state);
+        self.shed.extend(checkpoint.shed.map(|shed| (key, shed)));
         self.lane_of.insert(key, marks.lane);
         self.saved.insert(key, SavedUntil { id, marks, until });
     }
@@ -151,6 +156,12 @@ impl Recovered {
         let lane = self.lane_of.get(&call).and_then(|lane| self.lanes.get(lane)).copied();
         let saved = self.saved.get(&call).map(|saved| saved.until);
         lane.max(saved).unwrap_or(Nanos::MAX)
+    }
+
+    /// The last moment that the journal knows.
+    pub(crate) fn latest(&self) -> Nanos {
+        let saved = self.saved.values().map(|saved| saved.until);
+        self.lanes.values().copied().chain(saved).max().unwrap_or(Nanos::ZERO)
     }
 
     /// The least number that the next run may have: places that were saved are in earlier ones.
@@ -225,16 +236,20 @@ impl Recovered {
             CoreEvent::Snapshot { call, state } => {
                 self.snapshots.insert(*call, state.clone());
             }
-            CoreEvent::Ended { call, at } => flows.end_call(*call, *at),
+            CoreEvent::Ended { call, .. } => flows.end_call(*call),
             CoreEvent::Closed { call, .. } | CoreEvent::Abandoned { call } => {
                 self.snapshots.remove(call);
                 self.lane_of.remove(call);
+                self.shed.remove(call);
                 flows.close_call(*call).iter().for_each(|stream| {
                     self.interrupted.take(stream.id);
                 });
             }
             CoreEvent::Outage { call, .. } => self.interrupted.handle_outage(*call, flows),
             CoreEvent::Returned { call, .. } => flows.handle_resume(*call),
+            CoreEvent::Shed { call, shed, .. } => {
+                self.shed.insert(*call, *shed);
+            }
             // What it says has been read here.
             CoreEvent::Opened { .. } | CoreEvent::Answered { .. } | CoreEvent::Checkpoint { .. } => {}
         }

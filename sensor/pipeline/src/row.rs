@@ -7,6 +7,8 @@ use nightjar_schema::{
 };
 use nightjar_wire::{Basis, MediaKind, Nanos};
 
+use crate::admission::Shed;
+
 /// The longest packet time there is, and some jitter.
 const LONGEST_EDGE_MS: u64 = 100;
 
@@ -158,6 +160,7 @@ pub(crate) fn add_audio(row: &mut Call, summary: &AudioSummary, ids: &[u32]) {
         if entry.use_ == StreamUse::Copy {
             continue;
         }
+        entry.lost_ours = (entry.lost_ours + stream.lost_in_ring).min(entry.lost);
         let counts = &stream.counts;
         if counts.encoded > 0 {
             entry.use_ = StreamUse::Mixed;
@@ -215,6 +218,18 @@ fn attribute_edges(gaps: &mut [Gap]) {
         // Both are rounded to whole milliseconds.
         if outages.iter().any(|&(down, up)| to.abs_diff(down) <= 2 || from.abs_diff(up) <= 2) {
             gap.cause = GapCause::SensorDown;
+        }
+    }
+}
+
+/// Says that a call was not kept, or not to its end.
+pub(crate) fn add_decision(row: &mut Call, shed: Option<Shed>) {
+    let Some(shed) = shed else { return };
+    row.decision = shed.decision();
+    add_mark(row, shed.mark());
+    if let Shed::Refused(_) = shed {
+        for stream in &mut row.streams {
+            (stream.use_, stream.reason) = (StreamUse::Refused, Some("refused".into()));
         }
     }
 }

@@ -13,12 +13,13 @@ use nightjar_wire::{CallKey, Nanos};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::admission::Shed;
 use crate::closing::Unstored;
 use crate::outage::InterruptedStreams;
 use crate::recording::SavedRecorder;
 
 /// The first byte of what is saved: its format.
-const IN_PROGRESS: u8 = 1;
+const IN_PROGRESS: u8 = 4;
 /// A call that is over, whose recording the disk has refused.
 const ENDED: u8 = 2;
 
@@ -74,6 +75,8 @@ pub struct Checkpoint {
     pub streams: Vec<Stream>,
     /// What outages have cost them.
     pub interrupted: InterruptedStreams,
+    /// Whether the call is not kept, or not any more.
+    pub shed: Option<Shed>,
 }
 
 /// A call in progress, `A` and `C` owned or borrowed.

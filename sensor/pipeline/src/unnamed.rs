@@ -23,14 +23,18 @@ struct Waiting {
 }
 
 impl Unnamed {
-    /// Whether a frame has to wait: then it was taken. The names of `known` interfaces are.
+    /// Takes those of a run that have to wait: the first whose interface's name is not among the `known` ones,
+    /// and all behind it. Gives those before it.
     #[inline]
-    pub(crate) fn takes(&mut self, frame: &RawFrame<'_>, known: usize) -> bool {
-        let waits = usize::from(frame.interface) >= known || !self.frames.is_empty();
-        if waits {
-            self.take(frame);
+    pub(crate) fn take_from<'a, 'b>(&mut self, run: &'a [RawFrame<'b>], known: usize) -> &'a [RawFrame<'b>] {
+        if known == usize::MAX {
+            return run;
         }
-        waits
+        let is_known = |frame: &RawFrame<'_>| usize::from(frame.interface) < known;
+        let ready = if self.is_empty() { run.iter().take_while(|frame| is_known(frame)).count() } else { 0 };
+        let (ready, waiting) = run.split_at(ready);
+        waiting.iter().for_each(|frame| self.take(frame));
+        ready
     }
 
     #[cold]

@@ -129,6 +129,16 @@ impl Directory {
         }
     }
 
+    /// The pipeline looks at a call's media no longer: that none is seen does not end it. Said again when
+    /// the call is answered. Nothing but its media tells the end of a call without signalling.
+    pub fn handle_unseen_media(&mut self, call: CallKey) {
+        let Some(known) = self.calls.get_mut(&call) else { return };
+        if known.answered_by.is_some() && known.protocol != Protocol::None && known.ending.is_none() {
+            known.clocks.media = Some(self.now + self.config.silent_timeout);
+            self.settle(call);
+        }
+    }
+
     /// Media that no binding explains and the rules want; `at` is the flow's first packet. Opens
     /// a call without signalling, or joins the one that the flow belongs to. A call whose
     /// descriptions hide behind NATs takes it by its hosts; the binding is then told.
@@ -188,6 +198,22 @@ impl Directory {
     /// When [`handle_time`](Directory::handle_time) has something to do next, at the earliest.
     pub fn next_time(&self) -> Option<Nanos> {
         self.schedule.first().map(|(at, _)| *at)
+    }
+
+    /// The latest time that it has heard of. A step of it by more than a day is taken for a jump of the clock:
+    /// whoever calls [`handle_time`](Directory::handle_time) only when something falls due must see to it that
+    /// a silence does not look like one.
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// The clock that stamps the packets was set back, and they are given other times from now on: what calls in
+    /// progress say of times is not what the packets say.
+    pub fn handle_set_back(&mut self) {
+        self.statistics.clock_jumps += 1;
+        for call in self.calls.values_mut().filter(|call| call.ending.is_none()) {
+            call.clock_jumped = true;
+        }
     }
 
     /// Closes every call in progress: the source has ended, or the sensor is being stopped.

@@ -29,7 +29,7 @@ pub struct Statistics {
     pub closed: u64,
     /// Calls that were closed because the table was full.
     pub evicted: u64,
-    /// Jumps of the capture clock that suspended time-outs.
+    /// Jumps of the capture clock that suspended time-outs, and clocks that were set back.
     pub clock_jumps: u64,
 }
 

@@ -22,11 +22,19 @@ pub enum MediaClass {
 }
 
 /// Classifies a datagram that is not SIP.
+#[inline]
 pub fn classify(datagram: &[u8]) -> MediaClass {
     let Some(&first) = datagram.first() else { return MediaClass::KeepAlive };
     match first {
         128..=191 if datagram.len() >= 8 && (192..=223).contains(&datagram[1]) => MediaClass::Rtcp,
         128..=191 if datagram.len() >= 12 => MediaClass::Rtp,
+        _ => classify_other(first, datagram),
+    }
+}
+
+/// The rest, which is rare.
+fn classify_other(first: u8, datagram: &[u8]) -> MediaClass {
+    match first {
         _ if is_keep_alive(datagram) => MediaClass::KeepAlive,
         0..=3 if is_stun(datagram) => MediaClass::Stun,
         16..=19 if datagram.len() >= 16 && &datagram[4..8] == b"ZRTP" => MediaClass::Zrtp,

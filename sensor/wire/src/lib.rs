@@ -27,6 +27,8 @@ mod rtcp;
 #[cfg(feature = "records")]
 mod rtp;
 #[cfg(feature = "records")]
+mod rtp_frame;
+#[cfg(feature = "records")]
 mod static_formats;
 #[cfg(feature = "records")]
 mod time;
@@ -51,6 +53,8 @@ pub use realms::{InterfaceRealms, RealmRule, Realms, SeenIn};
 pub use rtcp::{RtcpError, RtcpPackets, RtcpView};
 #[cfg(feature = "records")]
 pub use rtp::{RtpError, RtpView};
+#[cfg(feature = "records")]
+pub use rtp_frame::RtpFrame;
 #[cfg(feature = "records")]
 pub use time::{Nanos, RtpTime, SeqNumber};
 pub use tunnel::{MAX_TUNNELS, Tunnel, TunnelKind, VXLAN_PORT, VxlanPorts};

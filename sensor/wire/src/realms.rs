@@ -89,9 +89,20 @@ impl Realms {
         if self.rules.is_empty() { Realm(0) } else { self.by_rules(interface, frame) }
     }
 
+    /// As [`Realms::of`], of a frame that came through no tunnel, by its outermost VLAN; `None` where another
+    /// tag may decide.
+    #[inline]
+    pub fn of_vlan(&self, interface: u16, vlan: Option<u16>) -> Option<Realm> {
+        if self.rules.is_empty() { Some(Realm(0)) } else { self.on(interface).of_vlan(vlan) }
+    }
+
     #[inline(never)]
     fn by_rules(&self, interface: u16, frame: &Frame<'_>) -> Realm {
-        self.known.get(usize::from(interface)).unwrap_or(&self.others).of(frame)
+        self.on(interface).of(frame)
+    }
+
+    fn on(&self, interface: u16) -> &InterfaceRealms {
+        self.known.get(usize::from(interface)).unwrap_or(&self.others)
     }
 }
 
@@ -140,6 +151,19 @@ impl InterfaceRealms {
         if let Some(realm) = frame.inner_vlan.and_then(|inner| self.pairs.get(&(vlan, inner))) {
             return *realm;
         }
+        self.of_outermost(vlan)
+    }
+
+    /// As [`InterfaceRealms::of`], of a frame that came through no tunnel, by its outermost VLAN; `None` where
+    /// another tag may decide.
+    pub fn of_vlan(&self, vlan: Option<u16>) -> Option<Realm> {
+        match vlan {
+            None => Some(self.interface),
+            Some(vlan) => self.pairs.is_empty().then(|| self.of_outermost(vlan)),
+        }
+    }
+
+    fn of_outermost(&self, vlan: u16) -> Realm {
         self.vlans.get(usize::from(vlan)).copied().flatten().unwrap_or(self.interface)
     }
 

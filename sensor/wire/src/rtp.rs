@@ -57,6 +57,11 @@ impl<'a> RtpView<'a> {
         Ok(RtpView { bytes, payload_start: start, payload_end: end })
     }
 
+    /// The synchronisation source of a datagram that is taken for RTP; 0 when it is shorter than the header.
+    pub fn ssrc_of(datagram: &[u8]) -> u32 {
+        datagram.first_chunk().map_or(0, |[.., a, b, c, d]: &[u8; 12]| u32::from_be_bytes([*a, *b, *c, *d]))
+    }
+
     /// The whole datagram.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes

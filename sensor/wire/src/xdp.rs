@@ -10,11 +10,13 @@ mod decide;
 mod glance;
 pub mod live;
 mod realm;
+mod redirect_error;
 
 pub use counter::Counter;
 pub use decide::{Basis, Fate, Tables, decide};
 pub use glance::{Descent, Glance, Packet, Payload, Unreadable, descend, glance};
 pub use realm::{RealmKey, RealmTables, realm};
+pub use redirect_error::RedirectError;
 
 use crate::tunnel::VxlanPorts;
 

@@ -1,16 +1,15 @@
 // The bar over every page: the mark, the site's figures, the live connection, who is signed in.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { api, ApiError, type CallSummary, type Session, type Summary } from '../api.ts';
+import { api, ApiError, serverNow, type CallSummary, type Session, type Summary } from '../api.ts';
 import type { Connection } from '../live.ts';
-import { useNow } from '../ticking.ts';
 import { ago } from '../time.ts';
 import { Icon, Mark } from './Icon.tsx';
 
 const EVERY_MS = 15_000;
 /** After live events the figures are asked for again, but not more often than this. */
 const AT_MOST_EVERY_MS = 1000;
-/** A sensor that has delivered nothing for longer is pointed out: it may be down, or its site be asleep. */
-const SENSOR_QUIET_MS = 15 * 60_000;
+/** A sensor says every 10 s that it lives. One that was not heard for longer than this is pointed out. */
+const SENSOR_QUIET_MS = 60_000;
 
 interface HeaderProps {
   session: Session;
@@ -23,7 +22,7 @@ interface HeaderProps {
 }
 
 export function Header({ session, connection, stillIn, lastCalls, onSignOut, onRefused }: HeaderProps) {
-  const summary = useSummary(lastCalls, onRefused);
+  const answer = useSummary(lastCalls, onRefused);
   return (
     <>
       <header class="bar">
@@ -31,7 +30,7 @@ export function Header({ session, connection, stillIn, lastCalls, onSignOut, onR
           <Mark />
           <span class="brand-name">Nightjar</span>
         </a>
-        <Figures summary={summary} />
+        <Figures answer={answer} />
         <div class="who">
           <span class="who-name" title={`Signed in as ${session.username} (${session.role})`}>
             {session.username}
@@ -57,11 +56,11 @@ export function Header({ session, connection, stillIn, lastCalls, onSignOut, onR
   );
 }
 
-function Figures({ summary }: { summary: Summary | null }) {
-  const now = useNow();
-  if (!summary) return <dl class="figures" />;
+function Figures({ answer }: { answer: Answer | null }) {
+  if (!answer) return <dl class="figures" />;
+  const { summary, at } = answer;
   const count = (n: number): string => n.toLocaleString('en-GB');
-  const quiet = summary.sensors.filter((sensor) => silence(sensor, now) > SENSOR_QUIET_MS).length;
+  const quiet = summary.sensors.filter((sensor) => silence(sensor, at) > SENSOR_QUIET_MS).length;
   const warn = quiet > 0 || summary.sensors.length === 0;
   return (
     <dl class={warn ? 'figures warn' : 'figures'}>
@@ -77,21 +76,21 @@ function Figures({ summary }: { summary: Summary | null }) {
         <dt>Total</dt>
         <dd>{count(summary.total)}</dd>
       </div>
-      <Sensors sensors={summary.sensors} quiet={quiet} now={now} />
+      <Sensors sensors={summary.sensors} quiet={quiet} at={at} />
     </dl>
   );
 }
 
 type Sensor = Summary['sensors'][number];
 
-/** How long it has delivered nothing, ms. */
-function silence(sensor: Sensor, now: number): number {
-  return sensor.last_seen_at === null ? Number.POSITIVE_INFINITY : now - Date.parse(sensor.last_seen_at);
+/** How long control had not heard of it at a moment, ms. */
+function silence(sensor: Sensor, at: number): number {
+  return sensor.last_seen_at === null ? Number.POSITIVE_INFINITY : at - Date.parse(sensor.last_seen_at);
 }
 
-function Sensors({ sensors, quiet, now }: { sensors: Sensor[]; quiet: number; now: number }) {
+function Sensors({ sensors, quiet, at }: { sensors: Sensor[]; quiet: number; at: number }) {
   const title = sensors
-    .map((sensor) => `${sensor.name}: ${sensor.last_seen_at ? `delivered ${ago(silence(sensor, now))}` : 'never delivered'}`)
+    .map((sensor) => `${sensor.name}: ${sensor.last_seen_at ? `heard ${ago(silence(sensor, at))}` : 'never heard'}`)
     .join('\n');
   const many = sensors.length > 1;
   return (
@@ -109,9 +108,15 @@ function Sensors({ sensors, quiet, now }: { sensors: Sensor[]; quiet: number; no
   );
 }
 
+/** The site's figures, and control's time when it told them: how it is later only the next answer knows. */
+interface Answer {
+  summary: Summary;
+  at: number;
+}
+
 /** The site's figures, asked for every few seconds while the page is seen, and soon after live events. */
-function useSummary(lastCalls: readonly CallSummary[], onRefused: () => void): Summary | null {
-  const [summary, setSummary] = useState<Summary | null>(null);
+function useSummary(lastCalls: readonly CallSummary[], onRefused: () => void): Answer | null {
+  const [answer, setAnswer] = useState<Answer | null>(null);
   const askedAt = useRef(0);
   const timer = useRef(0);
 
@@ -121,9 +126,12 @@ function useSummary(lastCalls: readonly CallSummary[], onRefused: () => void): S
       ask(EVERY_MS);
       if (document.hidden) return;
       askedAt.current = performance.now();
-      api.summary().then(setSummary, (error: ApiError) => {
-        if (error.status === 401) onRefused();
-      });
+      api.summary().then(
+        (summary) => setAnswer({ summary, at: serverNow() }),
+        (error: ApiError) => {
+          if (error.status === 401) onRefused();
+        },
+      );
     }, afterMs);
   };
   useEffect(() => {
@@ -131,5 +139,5 @@ function useSummary(lastCalls: readonly CallSummary[], onRefused: () => void): S
     ask(askedAt.current === 0 ? 0 : Math.max(wait, 0));
   }, [lastCalls]);
   useEffect(() => () => window.clearTimeout(timer.current), []);
-  return summary;
+  return answer;
 }

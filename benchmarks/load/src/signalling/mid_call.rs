@@ -197,7 +197,7 @@ impl Script {
     fn refuse_in_dialog(&mut self, at: Nanos, by: Side, invite: &Message, status: u16) -> Nanos {
         self.say(at, by.other(), &invite.response(status, None));
         let acknowledged = at + self.hop();
-        let ack = self.dialog.ack_refused(invite);
+        let ack = self.dialog.ack_failure(invite);
         self.say(acknowledged, by, &ack);
         acknowledged
     }

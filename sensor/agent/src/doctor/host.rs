@@ -1,12 +1,14 @@
 //! What the host itself knows of its interfaces and cores, from /sys and /proc, before and after.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
-use nightjar_capture::ClockPair;
+use nightjar_capture::{ClockPair, receive_queues};
 
 use super::finding::Link;
 use super::frames::Mac;
+use crate::cards;
+use crate::profile::library::Library;
+use crate::sysfs;
 
 /// An interface as the kernel shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,10 +64,11 @@ pub struct HostChanges {
 impl HostCounts {
     /// Reads them. What the system does not show is 0 or `None`.
     pub fn read(names: &[String]) -> HostCounts {
+        let library = Library::load(None).unwrap_or_else(|_| unreachable!("no folder is read"));
         let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
         let softnet = fs::read_to_string("/proc/net/softnet_stat").unwrap_or_default();
         HostCounts {
-            interfaces: names.iter().map(|name| interface(name)).collect(),
+            interfaces: names.iter().map(|name| interface(name, &library)).collect(),
             cores: cores(&stat, &softnet),
             clocks: ClockPair::now(),
         }
@@ -94,33 +97,24 @@ impl HostCounts {
     }
 }
 
-fn interface(name: &str) -> Interface {
-    let folder = Path::new("/sys/class/net").join(name);
-    let text = |file: &str| fs::read_to_string(folder.join(file)).ok();
-    let count =
-        |file: &str| text(&format!("statistics/{file}")).and_then(|text| text.trim().parse::<u64>().ok());
-    let sum = |files: &[&str]| files.iter().filter_map(|file| count(file)).sum::<u64>();
+fn interface(name: &str, library: &Library) -> Interface {
+    let folder = sysfs::interface(name);
+    let text = |file: &str| sysfs::text(folder.join(file));
+    let sum = |names: &[&str]| names.iter().filter_map(|name| sysfs::statistic(&folder, name)).sum::<u64>();
     Interface {
         name: name.to_owned(),
-        mac: text("address").and_then(|text| mac(text.trim())),
+        mac: text("address").and_then(|text| mac(&text)),
         // Of an interface that is down the carrier cannot be read.
-        link: match text("carrier").as_deref().map(str::trim) {
+        link: match text("carrier").as_deref() {
             Some("1") => Link::Up,
             Some(_) => Link::None,
             None if folder.exists() => Link::Down,
             None => Link::Unknown,
         },
-        queues: receive_queues(folder.join("queues")),
-        // rx_dropped is left out: what no protocol wanted is in it too.
-        missed: sum(&["rx_missed_errors", "rx_fifo_errors", "rx_over_errors"]),
+        queues: u16::try_from(receive_queues(name)).unwrap_or(u16::MAX),
+        missed: cards::missed_ever(name, library),
         broken: sum(&["rx_crc_errors", "rx_length_errors", "rx_frame_errors"]),
     }
-}
-
-fn receive_queues(folder: PathBuf) -> u16 {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let queues = entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"rx-"));
-    u16::try_from(queues.count()).unwrap_or(u16::MAX)
 }
 
 fn mac(text: &str) -> Option<Mac> {

@@ -57,6 +57,16 @@ impl Exposition {
         self.family(name, Kind::Gauge, help).sample(&[], value);
     }
 
+    /// Counters without labels: name, help and value of each.
+    pub(super) fn counters(&mut self, counters: &[(&'static str, &str, u64)]) {
+        counters.iter().for_each(|(name, help, value)| self.counter(name, help, value));
+    }
+
+    /// Gauges without labels, likewise.
+    pub(super) fn gauges(&mut self, gauges: &[(&'static str, &str, u64)]) {
+        gauges.iter().for_each(|(name, help, value)| self.gauge(name, help, value));
+    }
+
     /// A histogram.
     pub(super) fn histogram(&mut self, name: &'static str, help: &str, labels: Labels<'_>, values: &Buckets) {
         let family = self.begin(name, "histogram", help);

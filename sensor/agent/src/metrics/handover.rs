@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use nightjar_capture::{PacketSource, SourceStatistics, XdpCounts};
-use nightjar_pipeline::{CaptureCore, CoreOutput, Ledger};
+use nightjar_pipeline::{AdmissionCounts, CaptureCore, CoreOutput, Ledger};
 
 use super::measured::{Distribution, Measured};
 use crate::cpu;
@@ -18,6 +18,8 @@ const INTERVAL: Duration = Duration::from_millis(250);
 pub(crate) struct Snapshot {
     /// Level 4 of the ledger.
     pub(super) ledger: Ledger,
+    /// Calls that were admitted, refused and cut.
+    pub(super) admission: AdmissionCounts,
     /// The source's own counts.
     pub(super) source: SourceStatistics,
     /// Levels 2 and 3.
@@ -77,6 +79,7 @@ impl Publisher {
     ) {
         self.put(Box::new(Snapshot {
             ledger: core.ledger().clone(),
+            admission: core.admission_counts(),
             source: source.statistics(),
             xdp: source.xdp_counts(),
             calls_open: core.directory().open_call_count() as u64,
@@ -115,6 +118,7 @@ mod tests {
         let source = Measured::untimed(MemorySource::plays([]));
         Box::new(Snapshot {
             ledger: Ledger::default(),
+            admission: AdmissionCounts::default(),
             source: SourceStatistics::default(),
             xdp: Vec::new(),
             calls_open,

@@ -3,7 +3,8 @@
 
 use hdrhistogram::Histogram;
 use nightjar_capture::{
-    CaptureClock, PacketSource, RawFrame, Received, SourceError, SourceStatistics, Stopped, XdpCounts,
+    CaptureClock, PacketSource, RawFrame, Received, RingLoad, RingLoss, SourceError, SourceStatistics,
+    Stopped, XdpCounts,
 };
 use nightjar_wire::{Endpoint, Nanos};
 
@@ -91,14 +92,18 @@ impl<S: PacketSource> Measured<S> {
 
 impl<S: PacketSource> PacketSource for Measured<S> {
     fn receive(&mut self, sink: &mut impl FnMut(RawFrame<'_>)) -> Result<Received, SourceError> {
-        let (mut oldest, mut frames) = (Nanos::MAX, 0);
-        let received = self.source.receive(&mut |frame| {
-            oldest = oldest.min(frame.at);
-            frames += 1;
-            sink(frame);
+        self.receive_runs(&mut |frames| frames.iter().for_each(|frame| sink(*frame)))
+    }
+
+    fn receive_runs(&mut self, sink: &mut impl FnMut(&[RawFrame<'_>])) -> Result<Received, SourceError> {
+        let (mut oldest, mut count) = (Nanos::MAX, 0);
+        let received = self.source.receive_runs(&mut |frames| {
+            oldest = frames.iter().map(|frame| frame.at).fold(oldest, Nanos::min);
+            count += frames.len() as u64;
+            sink(frames);
         });
-        if frames > 0 {
-            self.batch_frames.record(frames);
+        if count > 0 {
+            self.batch_frames.record(count);
             if let Some(clock) = &self.clock {
                 self.latency_us.record((clock.now() - oldest).0 / 1_000);
             }
@@ -126,8 +131,20 @@ impl<S: PacketSource> PacketSource for Measured<S> {
         self.source.learn(endpoint);
     }
 
+    fn shed(&mut self, endpoint: Endpoint) {
+        self.source.shed(endpoint);
+    }
+
     fn forget(&mut self, endpoint: Endpoint) {
         self.source.forget(endpoint);
+    }
+
+    fn ring_load(&mut self) -> RingLoad {
+        self.source.ring_load()
+    }
+
+    fn take_ring_loss(&mut self) -> Option<RingLoss> {
+        self.source.take_ring_loss()
     }
 
     fn xdp_counts(&self) -> Vec<XdpCounts> {

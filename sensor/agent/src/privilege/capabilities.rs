@@ -2,38 +2,24 @@
 
 use std::fmt::Write as _;
 
+use nightjar_capture::capability::{self, Capability};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, capability_is_in_bounding_set, clear_ambient_capability_set,
     remove_capability_from_bounding_set, set_capabilities,
 };
 
-/// A capability and what it is for.
+/// A capability that is wanted.
 #[derive(Debug)]
 pub(super) struct Wanted {
     set: CapabilitySet,
-    name: &'static str,
-    what_for: &'static str,
+    is: &'static Capability,
 }
 
-const NET_RAW: Wanted =
-    Wanted { set: CapabilitySet::NET_RAW, name: "CAP_NET_RAW", what_for: "opens packet and AF_XDP sockets" };
-const NET_ADMIN: Wanted = Wanted {
-    set: CapabilitySet::NET_ADMIN,
-    name: "CAP_NET_ADMIN",
-    what_for: "attaches the XDP program to an interface",
-};
-const BPF: Wanted =
-    Wanted { set: CapabilitySet::BPF, name: "CAP_BPF", what_for: "loads the XDP program and its maps" };
-const PERFMON: Wanted = Wanted {
-    set: CapabilitySet::PERFMON,
-    name: "CAP_PERFMON",
-    what_for: "lets the XDP program be verified with pointers and stamps",
-};
-const IPC_LOCK: Wanted = Wanted {
-    set: CapabilitySet::IPC_LOCK,
-    name: "CAP_IPC_LOCK",
-    what_for: "locks the memory that frames are written to",
-};
+const NET_RAW: Wanted = Wanted { set: CapabilitySet::NET_RAW, is: &capability::NET_RAW };
+const NET_ADMIN: Wanted = Wanted { set: CapabilitySet::NET_ADMIN, is: &capability::NET_ADMIN };
+const BPF: Wanted = Wanted { set: CapabilitySet::BPF, is: &capability::BPF };
+const PERFMON: Wanted = Wanted { set: CapabilitySet::PERFMON, is: &capability::PERFMON };
+const IPC_LOCK: Wanted = Wanted { set: CapabilitySet::IPC_LOCK, is: &capability::IPC_LOCK };
 
 impl Wanted {
     /// What AF_PACKET takes.
@@ -112,13 +98,13 @@ impl Missing {
 
     /// For a log.
     pub(super) fn sentence(&self) -> String {
-        format!("missing: {}", self.names(", ").to_uppercase())
+        format!("missing: {}", Capability::names(&self.capabilities()))
     }
 
     /// For the error that ends the program.
     pub(super) fn message(&self, interfaces: &str) -> String {
         let mut text = format!("may not capture from {interfaces}; missing:");
-        for Wanted { set, name, what_for } in &self.missing {
+        for Wanted { set, is: Capability { name, what_for } } in &self.missing {
             let _ = write!(text, "\n  {name}: {what_for}");
             if let (CapabilitySet::IPC_LOCK, Some((needed, limit))) = (*set, self.memory) {
                 let (needed, limit) = (needed >> 10, limit >> 10);
@@ -128,25 +114,21 @@ impl Missing {
                 );
             }
         }
-        let names = self.names(" ");
-        let _ = write!(
-            text,
-            "\n  run as root, or let systemd grant them: AmbientCapabilities={}",
-            names.to_uppercase()
-        );
+        let missing = self.capabilities();
+        let names: Vec<&str> = missing.iter().map(|capability| capability.name).collect();
+        let names = names.join(" ");
+        let _ = write!(text, "\n  run as root, or let systemd grant them: AmbientCapabilities={names}");
         let program =
             std::env::current_exe().map_or_else(|_| "FILE".to_owned(), |path| path.display().to_string());
-        let _ = write!(text, "\n  or: setcap {}+ep {program}", self.names(","));
+        let _ = write!(text, "\n  or: {}", Capability::setcap(&missing, &program));
         if self.missing.iter().all(|one| one.set != CapabilitySet::NET_RAW) {
             text.push_str("\n  or set capture.method = \"af_packet\", which takes CAP_NET_RAW alone");
         }
         text
     }
 
-    /// In lower case.
-    fn names(&self, between: &str) -> String {
-        let names: Vec<String> = self.missing.iter().map(|one| one.name.to_lowercase()).collect();
-        names.join(between)
+    fn capabilities(&self) -> Vec<&'static Capability> {
+        self.missing.iter().map(|one| one.is).collect()
     }
 }
 

@@ -141,8 +141,8 @@ const ALLOWED_WITH: &[(i64, u8, &[u64])] = &[
     // counters. Nothing is loaded or attached.
     (libc::SYS_bpf, 0, &[BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM]),
     // A terminal is asked for, a socket made non-blocking or asked what it holds (by the resolver), an
-    // interface's flags read.
-    (libc::SYS_ioctl, 1, &[TCGETS, FIONBIO, FIOCLEX, FIONREAD, SIOCGIFFLAGS]),
+    // interface's flags read, and its driver's counters: what sets anything takes CAP_NET_ADMIN, which is gone.
+    (libc::SYS_ioctl, 1, &[TCGETS, FIONBIO, FIOCLEX, FIONREAD, SIOCGIFFLAGS, SIOCETHTOOL]),
     // Threads have names; the auxiliary vector says what the CPU can do.
     (libc::SYS_prctl, 0, &[libc::PR_SET_NAME as u64, libc::PR_GET_NAME as u64, PR_GET_AUXV]),
     // Limits are read, of this process; a stack's size is one.
@@ -158,6 +158,7 @@ const FIOCLEX: u64 = 0x5451;
 const FIONBIO: u64 = 0x5421;
 const FIONREAD: u64 = 0x541b;
 const SIOCGIFFLAGS: u64 = 0x8913;
+const SIOCETHTOOL: u64 = 0x8946;
 
 /// What nothing in this program does on any path, and what an intruder does first.
 const DEADLY: &[i64] = &[

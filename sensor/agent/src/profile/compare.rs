@@ -176,8 +176,8 @@ fn rules(wanted: &Interface, queue: u32, nic: Option<&NicProfile>) -> Vec<FlowRu
     rules
 }
 
-/// What differs between a profile and the machine itself, in words.
-pub fn machine(profile: &HostProfile, machine: &Machine, nodes: &[(String, Option<u32>)]) -> Vec<String> {
+/// What shows that a profile was made for another machine, in words; it may name CPUs that do other work here.
+pub fn identity(profile: &HostProfile, machine: &Machine) -> Vec<String> {
     let mut found = Vec::new();
     let cores = machine.cpus.len();
     if cores != profile.cores as usize {
@@ -186,12 +186,18 @@ pub fn machine(profile: &HostProfile, machine: &Machine, nodes: &[(String, Optio
     if machine.model != profile.cpu {
         found.push(format!("the CPU is {:?}, the profile says {:?}", machine.model, profile.cpu));
     }
+    let offline = profile.work.iter().filter(|core| machine.cpu(core.cpu).is_none());
+    found.extend(offline.map(|core| format!("CPU {} is not online, the profile gives it work", core.cpu)));
+    found
+}
+
+/// What differs between a profile and the machine itself, in words.
+pub fn machine(profile: &HostProfile, machine: &Machine, nodes: &[(String, Option<u32>)]) -> Vec<String> {
+    let mut found = identity(profile, machine);
     for core in &profile.work {
-        let Some(cpu) = machine.cpu(core.cpu) else {
-            found.push(format!("CPU {} is not online, the profile gives it work", core.cpu));
+        let (Some(cpu), Work::Capture { interface, queue }) = (machine.cpu(core.cpu), &core.work) else {
             continue;
         };
-        let Work::Capture { interface, queue } = &core.work else { continue };
         let node = nodes.iter().find(|(name, _)| name == interface).and_then(|(_, node)| *node);
         if let Some(node) = node.filter(|node| *node != cpu.node) {
             found.push(format!(

@@ -100,7 +100,9 @@ fn read_interface(mut table: Table<'_, '_>, faults: &mut Faults<'_>) -> Interfac
     let interface = Interface {
         nic: table.optional_text("nic", faults),
         numa_node: optional_number(&mut table, "numa_node", faults),
-        receive_ring: optional_number(&mut table, "receive_ring", faults),
+        receive_ring: table
+            .has("receive_ring")
+            .then(|| table.number("receive_ring", 1, 1..=65_536, faults) as u32),
         symmetric_hash: table.flag("symmetric_hash", false, faults),
         offloads_off: if table.has("offloads_off") {
             table.texts("offloads_off", faults)

@@ -2,7 +2,9 @@
 //! belongs to a network namespace, so it is true wherever `/sys` was mounted.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::sysfs::{number, text};
 
 /// The machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,8 +59,8 @@ impl Machine {
             vendor: field("vendor_id").unwrap_or_default(),
             family: field("cpu family").and_then(|family| family.parse().ok()),
             model: field("model name").unwrap_or_else(|| "unknown".to_owned()),
-            kernel: text(&root.join("proc/sys/kernel/osrelease")).unwrap_or_default(),
-            host: text(&root.join("proc/sys/kernel/hostname")).unwrap_or_default(),
+            kernel: text(root.join("proc/sys/kernel/osrelease")).unwrap_or_default(),
+            host: text(root.join("proc/sys/kernel/hostname")).unwrap_or_default(),
         }
     }
 
@@ -78,17 +80,17 @@ impl Machine {
 
 fn read_cpus(root: &Path) -> Vec<Cpu> {
     let folder = root.join("sys/devices/system");
-    let online = text(&folder.join("cpu/online")).map_or_else(Vec::new, |list| numbers(&list));
-    let nodes: Vec<(u32, Vec<u32>)> = text(&folder.join("node/online"))
+    let online = text(folder.join("cpu/online")).map_or_else(Vec::new, |list| numbers(&list));
+    let nodes: Vec<(u32, Vec<u32>)> = text(folder.join("node/online"))
         .map_or_else(Vec::new, |list| numbers(&list))
         .into_iter()
         .map(|node| {
-            let list = text(&folder.join(format!("node/node{node}/cpulist")));
+            let list = text(folder.join(format!("node/node{node}/cpulist")));
             (node, list.map_or_else(Vec::new, |list| numbers(&list)))
         })
         .collect();
     let cpu = |number: u32| {
-        let siblings = text(&folder.join(format!("cpu/cpu{number}/topology/thread_siblings_list")));
+        let siblings = text(folder.join(format!("cpu/cpu{number}/topology/thread_siblings_list")));
         let first = siblings.and_then(|list| numbers(&list).first().copied());
         let node = nodes.iter().find(|(_, cpus)| cpus.contains(&number)).map_or(0, |(node, _)| *node);
         Cpu { number, node, core: first.unwrap_or(number) }
@@ -104,7 +106,7 @@ pub fn pci_device(root: &Path, address: &str) -> PciDevice {
         return PciDevice::default();
     }
     let folder = root.join("sys/bus/pci/devices").join(address);
-    let id = |file: &str| text(&folder.join(file)).and_then(|id| id.strip_prefix("0x").map(str::to_owned));
+    let id = |file: &str| text(folder.join(file)).and_then(|id| id.strip_prefix("0x").map(str::to_owned));
     let names = fs::read_dir(folder.join("msi_irqs")).into_iter().flatten().flatten();
     let mut interrupts: Vec<u32> =
         names.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok())).collect();
@@ -112,14 +114,9 @@ pub fn pci_device(root: &Path, address: &str) -> PciDevice {
     PciDevice {
         id: id("vendor").zip(id("device")).map(|(vendor, device)| format!("{vendor}:{device}")),
         // -1 where the firmware does not say.
-        node: text(&folder.join("numa_node")).and_then(|node| node.parse().ok()),
+        node: number(folder.join("numa_node")),
         interrupts,
     }
-}
-
-/// A small file's text without the line's end.
-fn text(path: &PathBuf) -> Option<String> {
-    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }
 
 /// The numbers of a list such as `0-3,8`.

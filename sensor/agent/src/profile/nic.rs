@@ -119,7 +119,7 @@ pub struct RingSizes {
 }
 
 /// Which counters say that packets were lost. `*` stands for any digits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LossCounters {
     /// Packets lost before XDP saw them, each counted in one of them only.
     pub loss: Vec<String>,
@@ -130,8 +130,17 @@ pub struct LossCounters {
 impl LossCounters {
     /// The counters that mean loss and are not 0, of those that a driver gave.
     pub fn lost<'a>(&self, statistics: &'a [(String, u64)]) -> Vec<&'a (String, u64)> {
-        let means_loss = |name: &str| self.loss.iter().any(|pattern| matches(pattern, name));
-        statistics.iter().filter(|(name, count)| *count > 0 && means_loss(name)).collect()
+        statistics.iter().filter(|(name, count)| *count > 0 && self.means_loss(name)).collect()
+    }
+
+    /// Whether a counter is a term of the ledger: each of its packets was lost, and no other counter has it.
+    pub fn means_loss(&self, name: &str) -> bool {
+        self.loss.iter().any(|pattern| matches(pattern, name))
+    }
+
+    /// Whether a counter explains a loss that is counted elsewhere.
+    pub fn explains(&self, name: &str) -> bool {
+        self.explain.iter().any(|pattern| matches(pattern, name))
     }
 }
 

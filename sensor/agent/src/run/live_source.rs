@@ -1,8 +1,8 @@
 //! The live source of a run: AF_XDP where it may and can be, else AF_PACKET, with one line that says why.
 
 use nightjar_capture::{
-    AfPacketConfig, AfPacketSource, AfXdpConfig, AfXdpSource, CaptureClock, CopyMode, PacketSource,
-    ProgramMode, RawFrame, Received, SourceError, SourceStatistics, Stopped, TunnelMode, XdpCounts, host_use,
+    AfPacketConfig, AfPacketSource, AfXdpSource, CaptureClock, CopyMode, PacketSource, ProgramMode, RawFrame,
+    Received, RingLoad, RingLoss, SourceError, SourceStatistics, Stopped, TunnelMode, XdpCounts, host_use,
 };
 use nightjar_wire::{Endpoint, Nanos};
 
@@ -45,11 +45,7 @@ impl LiveSource {
 }
 
 fn open_xdp(config: &Config, interfaces: &[String], clock: CaptureClock) -> Result<LiveSource, SourceError> {
-    let mut capture = AfXdpConfig::new(interfaces);
-    capture.program.signalling_ports.clone_from(&config.signalling_ports);
-    capture.program.realms.clone_from(&config.realms.rules);
-    capture.program.settings.vxlan = config.realms.vxlan;
-    let source = AfXdpSource::open(&capture, clock)?;
+    let source = AfXdpSource::open(&config.af_xdp(interfaces), clock)?;
     for modes in source.modes() {
         let program = match modes.program {
             ProgramMode::Native => "native",
@@ -91,6 +87,13 @@ impl PacketSource for LiveSource {
         }
     }
 
+    fn receive_runs(&mut self, sink: &mut impl FnMut(&[RawFrame<'_>])) -> Result<Received, SourceError> {
+        match self {
+            LiveSource::Xdp(source) => source.receive_runs(sink),
+            LiveSource::Packet(source) => source.receive_runs(sink),
+        }
+    }
+
     fn stop(&mut self) -> Result<Stopped, SourceError> {
         match self {
             LiveSource::Xdp(source) => source.stop(),
@@ -125,9 +128,29 @@ impl PacketSource for LiveSource {
         }
     }
 
+    fn shed(&mut self, endpoint: Endpoint) {
+        if let LiveSource::Xdp(source) = self {
+            source.shed(endpoint);
+        }
+    }
+
     fn forget(&mut self, endpoint: Endpoint) {
         if let LiveSource::Xdp(source) = self {
             source.forget(endpoint);
+        }
+    }
+
+    fn ring_load(&mut self) -> RingLoad {
+        match self {
+            LiveSource::Xdp(source) => source.ring_load(),
+            LiveSource::Packet(source) => source.ring_load(),
+        }
+    }
+
+    fn take_ring_loss(&mut self) -> Option<RingLoss> {
+        match self {
+            LiveSource::Xdp(source) => source.take_ring_loss(),
+            LiveSource::Packet(source) => source.take_ring_loss(),
         }
     }
 

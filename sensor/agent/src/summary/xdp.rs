@@ -17,8 +17,10 @@ pub struct XdpSummary {
     pub program_residual: i64,
     /// Its sockets.
     pub sockets: Vec<SocketSummary>,
-    /// Redirected frames that no socket knows of.
-    pub redirect_failed: i64,
+    /// Redirected frames that reached no socket.
+    pub redirect_failed: u64,
+    /// Redirected frames less those whose fate is known: 0.
+    pub redirect_residual: i64,
     /// Endpoints that found the program's map full: their media is told by its shape.
     pub endpoints_full: u64,
 }
@@ -49,17 +51,23 @@ impl XdpSummary {
             program_residual: counts.program_residual(),
             sockets: counts.sockets.iter().map(SocketSummary::new).collect(),
             redirect_failed: counts.redirect_failed(),
+            redirect_residual: counts.redirect_residual(),
             endpoints_full: counts.endpoints_full,
         }
     }
 }
 
+/// What a queue's socket is called.
+pub(crate) fn socket_name(kind: SocketKind) -> &'static str {
+    match kind {
+        SocketKind::Signalling => "signalling",
+        SocketKind::Media => "media",
+    }
+}
+
 impl SocketSummary {
     fn new(counts: &SocketCounts) -> SocketSummary {
-        let kind = match counts.kind {
-            SocketKind::Signalling => "signalling",
-            SocketKind::Media => "media",
-        };
+        let kind = socket_name(counts.kind);
         let SocketCounts { queue, received, waiting, ring_full, dropped, .. } = *counts;
         SocketSummary { queue, kind, received, waiting, ring_full, dropped }
     }

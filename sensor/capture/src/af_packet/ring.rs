@@ -45,6 +45,13 @@ impl Ring {
         take(&mut self.blocks, &mut self.cursor, give)
     }
 
+    /// How many of the blocks wait to be read, in thousandths, by quarters.
+    pub(super) fn fill(&self) -> u16 {
+        let (count, ours) = (self.blocks.count, |behind: usize| self.blocks.is_ours(behind));
+        let quarters = [count / 4, count / 2, count * 3 / 4, count - 1];
+        250 * quarters.into_iter().take_while(|behind| ours(*behind)).count() as u16
+    }
+
     /// Half of the blocks, or more, wait to be read.
     pub(super) fn is_half_full(&self) -> bool {
         self.blocks.is_ours(self.blocks.count / 2)

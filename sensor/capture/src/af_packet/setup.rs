@@ -74,13 +74,7 @@ fn open_tap(config: &AfPacketConfig, interface: &str, number: u16) -> Result<Tap
     refuse_all(&socket)?;
     socket.bind(libc::ETH_P_ALL as u16)?;
     if config.promiscuous {
-        let membership = libc::packet_mreq {
-            mr_ifindex: socket.index(),
-            mr_type: libc::PACKET_MR_PROMISC as u16,
-            mr_alen: 0,
-            mr_address: [0; 8],
-        };
-        socket.set(packet, libc::PACKET_ADD_MEMBERSHIP, &membership, "enter promiscuous mode")?;
+        socket.enter_promiscuous_mode()?;
     }
     let link = link_type(&socket)?;
     Ok(Tap { ring, socket, link, number, hides: config.hides(), gone_since: None, suspect: true })

@@ -95,14 +95,14 @@ impl Feed for Tap {
         clock: &CaptureClock,
         until: Nanos,
         most: usize,
-        sink: &mut impl FnMut(RawFrame<'_>),
+        sink: &mut impl FnMut(&[RawFrame<'_>]),
     ) -> usize {
         self.suspect = false;
         let (link, interface) = (self.link, self.number);
         let mut given = 0;
         while self.ring.take(|frame| {
             let at = clock.of_stamp(frame.realtime);
-            sink(RawFrame { at, link, interface, bytes: frame.bytes, original_len: frame.original_len });
+            sink(&[RawFrame { at, link, interface, bytes: frame.bytes, original_len: frame.original_len }]);
         }) {
             given += 1;
             if given >= most || self.head(clock).is_none_or(|at| at > until) {

@@ -1,10 +1,14 @@
 //! Memory that is shared with the kernel: a mapping, and the UMEM's frames in one.
 
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use nightjar_wire::xdp::Metadata;
 use rustix::fd::BorrowedFd;
 use rustix::io;
-use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
+
+use crate::prefetch::prefetch;
 
 /// A mapping that ends with its owner.
 #[derive(Debug)]
@@ -28,11 +32,17 @@ impl Mapping {
         Mapping::from_base(base, len)
     }
 
-    /// Maps `len` bytes of fresh, zeroed memory.
+    /// Maps `len` bytes of fresh, zeroed memory, in large pages where the host has some: each frame lies
+    /// in another small one.
     pub(super) fn anonymous(len: usize) -> io::Result<Mapping> {
-        let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::POPULATE);
+        let access = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: as above.
-        let base = unsafe { mmap_anonymous(std::ptr::null_mut(), len, access, flags)? };
+        let base = unsafe { mmap_anonymous(std::ptr::null_mut(), len, access, MapFlags::PRIVATE)? };
+        for advice in [Advice::LinuxHugepage, Advice::LinuxPopulateWrite] {
+            // SAFETY: the range was mapped just now. Where the kernel does not take the advice, it gives
+            // pages as they are touched.
+            let _ = unsafe { madvise(base, len, advice) };
+        }
         Mapping::from_base(base, len)
     }
 
@@ -64,12 +74,16 @@ impl Drop for Mapping {
 pub(super) struct Umem {
     mapping: Mapping,
     frame_bytes: u32,
+    /// The stamp that was read last in front of each chunk's frame: what is still there is none of the next.
+    stamps: Box<[AtomicU64]>,
 }
 
 impl Umem {
     /// `frames` frames of `frame_bytes` each.
     pub(super) fn new(frames: u32, frame_bytes: u32) -> io::Result<Umem> {
-        Ok(Umem { mapping: Mapping::anonymous(frames as usize * frame_bytes as usize)?, frame_bytes })
+        let mapping = Mapping::anonymous(frames as usize * frame_bytes as usize)?;
+        let stamps = (0..frames).map(|_| AtomicU64::new(0)).collect();
+        Ok(Umem { mapping, frame_bytes, stamps })
     }
 
     /// Where it lies, for its registration.
@@ -92,8 +106,15 @@ impl Umem {
         (0..self.len()).step_by(self.frame_bytes as usize)
     }
 
-    /// The `len` bytes at `address` and as many as fit of the `before` bytes in front of them within
-    /// the chunk; `None` when the kernel's descriptor leaves the UMEM.
+    /// Asks memory for a frame's beginning and for what lies in front of it.
+    #[inline]
+    pub(super) fn fetch(&self, address: u64) {
+        let place = self.mapping.base().as_ptr().wrapping_add(address as usize);
+        prefetch(place);
+        prefetch(place.wrapping_sub(64));
+    }
+
+    /// The `len` bytes at `address`; `None` when the kernel's descriptor leaves the UMEM.
     ///
     /// # Safety
     /// The chunk must be the sensor's: received through a ring and not yet given back.
@@ -109,21 +130,52 @@ impl Umem {
         })
     }
 
-    /// Takes the `N` bytes in front of `address` and puts zeros in their place, so that they are not
-    /// read again with the chunk's next frame; `None` when they would lie in another chunk.
+    /// What the program wrote in front of the frame at `address`; `None` when it wrote nothing. The chunk
+    /// is only read: written, it would have to come back to the kernel's core for the next frame.
     ///
     /// # Safety
     /// As for [`Umem::frame`].
-    pub(super) unsafe fn take_before<const N: usize>(&self, address: u64) -> Option<[u8; N]> {
-        let from = address.checked_sub(N as u64)?;
+    #[inline]
+    pub(super) unsafe fn metadata(&self, address: u64) -> Option<Metadata> {
+        let from = address.checked_sub(Metadata::LEN as u64)?;
         if address > self.len() || self.chunk_of(from) != self.chunk_of(address) {
             return None;
         }
-        // SAFETY: within the mapping and the chunk by the checks above; nobody else reads or writes
-        // the chunk while it is the sensor's.
-        unsafe {
-            let place: *mut [u8; N] = self.mapping.base().as_ptr().add(from as usize).cast();
-            Some(place.replace([0; N]))
-        }
+        // SAFETY: within the mapping and the chunk by the checks above; nobody writes the chunk while it is
+        // the sensor's.
+        let bytes: [u8; Metadata::LEN] =
+            unsafe { self.mapping.base().as_ptr().add(from as usize).cast::<[u8; Metadata::LEN]>().read() };
+        let metadata = Metadata::read(&bytes)?;
+        let last = &self.stamps[(from >> self.frame_bytes.trailing_zeros()) as usize];
+        let is_new = last.load(Ordering::Relaxed) != metadata.monotonic_ns;
+        last.store(metadata.monotonic_ns, Ordering::Relaxed);
+        is_new.then_some(metadata)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_a_chunks_last_frame_is_none_of_the_next() {
+        let umem = Umem::new(4, 2048).unwrap();
+        let write = |address: u64, monotonic_ns: u64| {
+            let place = umem.mapping.base().as_ptr();
+            let metadata = Metadata { monotonic_ns, realm: 1, fate: 2, magic: Metadata::MAGIC };
+            // SAFETY: within the mapping; the test alone uses it.
+            unsafe {
+                place.add(address as usize - Metadata::LEN).cast::<Metadata>().write_unaligned(metadata)
+            };
+        };
+        // SAFETY: the test alone uses the chunks.
+        let stamp = |address| unsafe { umem.metadata(address) }.map(|metadata| metadata.monotonic_ns);
+        assert_eq!((stamp(256), stamp(2048 + 256)), (None, None));
+        write(256, 7);
+        write(2048 + 256, 7);
+        assert_eq!((stamp(256), stamp(2048 + 256)), (Some(7), Some(7)));
+        assert_eq!(stamp(256), None, "the next frame has none of its own");
+        write(256, 8);
+        assert_eq!((stamp(256), stamp(0), stamp(2048), stamp(1 << 20)), (Some(8), None, None, None));
     }
 }

@@ -8,9 +8,10 @@ use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, ProgramArray, Xs
 use aya::programs::xdp::XdpLinkId;
 use aya::programs::{Xdp, XdpMode};
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod};
-use nightjar_wire::xdp::{Counter, EndpointKey, EndpointVerdict, PortSet, RealmKey, Settings};
+use nightjar_wire::xdp::{Counter, EndpointKey, EndpointVerdict, PortSet, RealmKey, RedirectError, Settings};
 use nightjar_wire::{InterfaceRealms, RealmRule};
 
+use super::redirect_errors::RedirectErrors;
 use crate::SourceError;
 use crate::interface::explain_program;
 
@@ -107,6 +108,7 @@ pub struct XdpProgram {
     ebpf: Ebpf,
     endpoints: HashMap<MapData, Key, u32>,
     counters: PerCpuArray<MapData, u64>,
+    redirect_errors: RedirectErrors,
     link: Option<XdpLinkId>,
     /// Verdicts as the map holds them: its one writer need not ask it.
     known: Known<[u8; 20], u32>,
@@ -181,9 +183,19 @@ impl XdpProgram {
         }
         let endpoints = HashMap::try_from(taken(&mut ebpf, "ENDPOINTS"))?;
         let counters = PerCpuArray::try_from(taken(&mut ebpf, "COUNTERS"))?;
+        let redirect_errors = RedirectErrors::watch(&mut ebpf)?;
         xdp(&mut ebpf, "nightjar").load()?;
         let tunnels = load_tunnel(&mut ebpf, &settings)?;
-        Ok(XdpProgram { ebpf, endpoints, counters, link: None, known: Known::new(), full: 0, tunnels })
+        Ok(XdpProgram {
+            ebpf,
+            endpoints,
+            counters,
+            redirect_errors,
+            link: None,
+            known: Known::new(),
+            full: 0,
+            tunnels,
+        })
     }
 
     /// What it does with tunnels.
@@ -286,6 +298,14 @@ impl XdpProgram {
         }
         Ok(sums)
     }
+
+    /// Redirects that failed, over all CPUs, by [`RedirectError`]'s numbers.
+    ///
+    /// # Errors
+    /// When the kernel refuses to read the map.
+    pub fn redirect_errors(&self) -> Result<[u64; RedirectError::ALL.len()], ProgramError> {
+        self.redirect_errors.counts()
+    }
 }
 
 /// Lets the program that looks into tunnels in, which the first one calls; where the kernel refuses it,
@@ -322,11 +342,11 @@ fn is_full(error: &MapError) -> bool {
     matches!(error, MapError::SyscallError(error) if error.io_error.raw_os_error() == Some(libc::E2BIG))
 }
 
-fn map<'e>(ebpf: &'e mut Ebpf, name: &str) -> &'e mut aya::maps::Map {
+pub(super) fn map<'e>(ebpf: &'e mut Ebpf, name: &str) -> &'e mut aya::maps::Map {
     ebpf.map_mut(name).expect("a map of the committed object")
 }
 
-fn taken(ebpf: &mut Ebpf, name: &str) -> aya::maps::Map {
+pub(super) fn taken(ebpf: &mut Ebpf, name: &str) -> aya::maps::Map {
     ebpf.take_map(name).expect("a map of the committed object")
 }
 

@@ -110,6 +110,14 @@ impl ReceiveRing {
         (self.waiting() > 0).then(|| unsafe { self.shared.place(self.taken).read() })
     }
 
+    /// The descriptor so many behind the next one, if it waits too.
+    #[inline]
+    pub(super) fn peek_behind(&self, behind: u32) -> Option<XdpDesc> {
+        // SAFETY: as for `peek`.
+        (self.waiting() > behind)
+            .then(|| unsafe { self.shared.place(self.taken.wrapping_add(behind)).read() })
+    }
+
     /// Passes over the descriptor that [`ReceiveRing::peek`] showed.
     pub(super) fn advance(&mut self) {
         debug_assert!(self.waiting() > 0);

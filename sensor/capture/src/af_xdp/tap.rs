@@ -1,7 +1,7 @@
 //! One interface: its program, its queues and what they counted.
 
 use nightjar_wire::Nanos;
-use nightjar_wire::xdp::{Counter, MAX_QUEUES};
+use nightjar_wire::xdp::{Counter, MAX_QUEUES, RedirectError};
 use rustix::io::Errno;
 
 use super::AfXdpConfig;
@@ -10,6 +10,7 @@ use super::program::{ProgramError, ProgramMode, TunnelMode, XdpProgram};
 use super::queue::{CopyMode, Place, Queue, SocketKind};
 use crate::SourceError;
 use crate::interface::{explain, interface_index, is_up, receive_queues};
+use crate::socket::PacketSocket;
 
 /// What came of one socket, by the kernel's counts and ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,9 @@ pub struct XdpCounts {
     pub program: [u64; Counter::ALL.len()],
     /// Its sockets.
     pub sockets: Vec<SocketCounts>,
+    /// Redirects that the kernel's tracepoint says have failed, by [`RedirectError`]'s numbers. But for
+    /// [`RedirectError::Failed`] they repeat what the sockets count.
+    pub redirect_errors: [u64; RedirectError::ALL.len()],
     /// Endpoints that found the program's map full.
     pub endpoints_full: u64,
 }
@@ -65,13 +69,19 @@ impl XdpCounts {
         self.of(Counter::Seen) as i64 - known as i64
     }
 
-    /// Redirected less what the sockets know of: frames that the kernel failed to redirect, and, while
-    /// frames come, those on their way.
-    pub fn redirect_failed(&self) -> i64 {
+    /// Redirects that failed and that no socket counts: a term of the third level.
+    pub fn redirect_failed(&self) -> u64 {
+        self.redirect_errors[RedirectError::Failed as usize]
+    }
+
+    /// Redirected less what is known to have become of it: the frames on their way, 0 when the ledger's third
+    /// level is exact.
+    pub fn redirect_residual(&self) -> i64 {
         let known =
             |socket: &SocketCounts| socket.received + socket.waiting + socket.ring_full + socket.dropped;
         let known: u64 = self.sockets.iter().map(known).sum();
-        (self.of(Counter::Signalling) + self.of(Counter::Media)) as i64 - known as i64
+        let redirected = self.of(Counter::Signalling) + self.of(Counter::Media);
+        redirected as i64 - (known + self.redirect_failed()) as i64
     }
 }
 
@@ -100,6 +110,8 @@ pub(super) struct Tap {
     index: u32,
     mode: ProgramMode,
     gone: bool,
+    /// Receives nothing; as long as it is open the interface is promiscuous.
+    _promiscuous: Option<PacketSocket>,
 }
 
 impl Tap {
@@ -126,8 +138,18 @@ impl Tap {
             queues.push((queue, opened));
             lanes.extend(pair);
         }
-        let interface = interface.to_owned();
-        Ok((Tap { program, queues, interface, index, mode: ProgramMode::Native, gone: false }, lanes))
+        let promiscuous = config.promiscuous.then(|| PacketSocket::open(interface)).transpose()?;
+        promiscuous.iter().try_for_each(PacketSocket::enter_promiscuous_mode)?;
+        let tap = Tap {
+            program,
+            queues,
+            interface: interface.to_owned(),
+            index,
+            mode: ProgramMode::Native,
+            gone: false,
+            _promiscuous: promiscuous,
+        };
+        Ok((tap, lanes))
     }
 
     /// Attaches the program in `mode`, or in the first that works.
@@ -194,7 +216,9 @@ impl Tap {
         }
         let program = self.program.counters()?;
         let interface = self.interface.clone();
-        Ok(XdpCounts { interface, program, sockets, endpoints_full: self.program.full() })
+        let redirect_errors = self.program.redirect_errors()?;
+        let endpoints_full = self.program.full();
+        Ok(XdpCounts { interface, program, sockets, redirect_errors, endpoints_full })
     }
 }
 
@@ -203,7 +227,7 @@ fn counts_of(queue: u32, lane: &Lane) -> Result<SocketCounts, ProgramError> {
     Ok(SocketCounts {
         queue,
         kind: lane.kind,
-        received: lane.received,
+        received: lane.received(),
         waiting: u64::from(lane.waiting()),
         ring_full: kernel.rx_ring_full.unwrap_or(0),
         dropped: kernel.rx_dropped,

@@ -2,15 +2,18 @@
 //! accounted for.
 
 use std::net::SocketAddrV4;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use etherparse::{Ipv4Header, PacketBuilder, SlicedPacket};
 use nightjar_capture::fakes::MemoryFrame;
 use nightjar_capture::{
     AfXdpConfig, AfXdpSource, CaptureClock, FrameSender, Learned, LiveSender, LiveStream, PacketSource,
-    ProgramMode, Received, SourceError, Stopped, XdpCounts,
+    ProgramMode, Received, SocketCounts, SourceError, Stopped, XdpCounts, interface_index,
 };
-use nightjar_wire::xdp::{Counter, EndpointKey, EndpointVerdict, Unwanted, live, mapped_address};
+use nightjar_wire::xdp::{
+    Counter, EndpointKey, EndpointVerdict, RedirectError, Unwanted, live, mapped_address,
+};
 use nightjar_wire::{LinkType, RtpView, Transport, decode_frame};
 
 use crate::namespace::{ip, run_on_cpu, within};
@@ -76,8 +79,17 @@ pub(crate) fn drain(source: &mut AfXdpSource) -> Vec<MemoryFrame> {
 pub(crate) fn exact(source: &AfXdpSource) -> XdpCounts {
     let counts = source.xdp_counts().remove(0);
     assert_eq!(counts.program_residual(), 0, "{counts:?}");
-    assert_eq!(counts.redirect_failed(), 0, "{counts:?}");
+    assert_eq!(counts.redirect_residual(), 0, "{counts:?}");
+    assert_errors_repeat(&counts);
     counts
+}
+
+/// The kernel's tracepoint and its sockets tell the same: each frame that a socket lost is a redirect that failed.
+fn assert_errors_repeat(counts: &XdpCounts) {
+    let of = |error: RedirectError| counts.redirect_errors[error as usize];
+    let sum = |count: fn(&SocketCounts) -> u64| counts.sockets.iter().map(count).sum::<u64>();
+    assert_eq!(of(RedirectError::RingFull), sum(|socket| socket.ring_full), "{counts:?}");
+    assert_eq!(of(RedirectError::NoRoom), sum(|socket| socket.dropped), "{counts:?}");
 }
 
 fn bytes_of(frames: &[MemoryFrame]) -> Vec<&[u8]> {
@@ -299,7 +311,9 @@ fn what_a_full_ring_loses_is_counted_and_signalling_is_not_lost() {
         config.sizes.media = 64;
         config.sizes.signalling = 256;
         config.sizes.spare = 64;
-        let mut source = open(&config);
+        let clock = CaptureClock::start();
+        let began = clock.now();
+        let mut source = AfXdpSource::open(&config, clock).unwrap();
         let sender = FrameSender::open("far").unwrap();
         for number in 0..1_000 {
             sender.send(&rtp(number, (4_000, 5_000))).unwrap();
@@ -307,6 +321,7 @@ fn what_a_full_ring_loses_is_counted_and_signalling_is_not_lost() {
                 sender.send(&sip(number)).unwrap();
             }
         }
+        let sent = clock.now();
         let received = drain(&mut source);
         let counts = exact(&source);
         assert_eq!(counts.sockets[0].received, 200, "all of the signalling");
@@ -315,6 +330,37 @@ fn what_a_full_ring_loses_is_counted_and_signalling_is_not_lost() {
         assert_eq!(received.len(), 264);
         let statistics = source.statistics();
         assert_eq!((statistics.ring_full, statistics.in_ring), (1_000 - 64, 0));
+        let loss = source.take_ring_loss().expect("a look is due");
+        assert_eq!(loss.frames, 1_000 - 64);
+        assert!(began <= loss.from && loss.from <= received[0].at && sent <= loss.to, "{loss:?}");
+        assert_eq!(source.take_ring_loss(), None);
+    });
+}
+
+#[test]
+fn redirects_that_fail_are_counted_at_the_tracepoint_since_no_socket_counts_them() {
+    within("redirects_that_fail_are_counted_at_the_tracepoint_since_no_socket_counts_them", || {
+        for mode in [ProgramMode::Native, ProgramMode::Generic] {
+            let mut source = open(&AfXdpConfig { mode: Some(mode), ..dropping() });
+            // The same program on another interface: its frames find sockets that are not that one's.
+            ip(&["link", "add", "near2", "type", "veth", "peer", "name", "far2"]);
+            for interface in ["near2", "far2"] {
+                ip(&["link", "set", interface, "up"]);
+            }
+            let other = interface_index("near2").unwrap();
+            source.programs().next().unwrap().attach(other, mode).unwrap();
+            let senders = ["far", "far2"].map(|far| FrameSender::open(far).unwrap());
+            for number in 0..100 {
+                for sender in &senders {
+                    sender.send(&rtp(number, (4_000, 5_000))).unwrap();
+                }
+            }
+            assert_eq!(drain(&mut source).len(), 100);
+            let counts = exact(&source);
+            assert_eq!((counts.of(Counter::Media), counts.redirect_failed()), (200, 100), "{mode:?}");
+            drop(source);
+            ip(&["link", "del", "near2"]);
+        }
     });
 }
 
@@ -365,4 +411,24 @@ fn an_interface_that_has_a_program_already_says_so() {
         let message = AfXdpSource::open(&config, CaptureClock::start()).unwrap_err().to_string();
         assert!(message.contains("near") && message.contains("busy"), "{message}");
     });
+}
+
+#[test]
+fn the_interface_is_promiscuous_while_it_is_captured_if_that_is_wanted() {
+    within("the_interface_is_promiscuous_while_it_is_captured_if_that_is_wanted", || {
+        for (promiscuous, count) in [(true, 1), (false, 0)] {
+            let source = open(&AfXdpConfig { promiscuous, ..dropping() });
+            assert_eq!(promiscuity("near"), count);
+            drop(source);
+            assert_eq!(promiscuity("near"), 0);
+        }
+    });
+}
+
+/// How many want all frames of an interface, by `ip -d link`.
+fn promiscuity(interface: &str) -> u32 {
+    let output = Command::new("ip").args(["-d", "link", "show", interface]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut words = text.split_ascii_whitespace().skip_while(|word| *word != "promiscuity");
+    words.nth(1).and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{text}"))
 }

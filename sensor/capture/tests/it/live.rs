@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use allocation_counter::measure;
 use etherparse::PacketBuilder;
+use nightjar_capture::capability::NET_RAW;
 use nightjar_capture::fakes::MemoryFrame;
 use nightjar_capture::{
     AfPacketConfig, AfPacketSource, CaptureClock, FrameSender, PacketSource, Received, SourceError, Stopped,
@@ -149,7 +150,7 @@ fn frames_that_a_full_ring_cannot_take_are_counted() {
         let config = AfPacketConfig { block_bytes: 4_096, blocks: 4, ..AfPacketConfig::new(&["near"]) };
         let mut source = open(&config);
         let sender = FrameSender::open("far").unwrap();
-        let mut received = 0;
+        let (mut received, mut lost) = (0, 0);
         for round in 1..=2 {
             let sent: Vec<Vec<u8>> = (0..500).map(|number| udp(number, 4_000, 5_000, 172)).collect();
             for frame in &sent {
@@ -164,6 +165,10 @@ fn frames_that_a_full_ring_cannot_take_are_counted() {
             assert!(statistics.ring_full > 0);
             assert_eq!(statistics.received, received);
             assert_eq!(statistics.received + statistics.ring_full, 500 * round);
+            let loss = source.take_ring_loss().expect("a look is due");
+            assert!(loss.from < loss.to && loss.to <= source.clock().now(), "{loss:?}");
+            lost += loss.frames;
+            assert_eq!(lost, statistics.ring_full);
         }
     });
 }
@@ -437,7 +442,10 @@ fn without_the_capability_the_error_says_which_and_how_to_grant_it() {
         });
         opened.join().unwrap().unwrap_err()
     });
-    assert!(matches!(error, SourceError::NoPermission { capability: "CAP_NET_RAW", .. }), "{error}");
+    assert!(
+        matches!(error, SourceError::NoPermission { capabilities, .. } if capabilities == [&NET_RAW]),
+        "{error}"
+    );
     let message = error.to_string();
     assert!(message.contains("setcap cap_net_raw+ep") && message.contains("\"lo\""), "{message}");
 }

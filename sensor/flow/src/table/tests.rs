@@ -89,7 +89,7 @@ fn late_packets_stay_with_the_old_call_and_a_new_ssrc_takes_the_new_one() {
     let (a, b) = (endpoint(1, 4000), endpoint(2, 6000));
     table.bind(binding(1, 0, 0, a, Some(b)));
     send(&mut table, 1_500, b, a, 1, 10);
-    table.end_call(CallKey(1), Nanos::from_millis(1_900));
+    table.end_call(CallKey(1));
     table.unbind(CallKey(1), 0, a, Nanos::from_millis(1_900));
     table.bind(binding(2, 0, 0, a, Some(b)));
     assert!(matches!(send(&mut table, 2_100, b, a, 1, 11), Placement::Bound { call: CallKey(1), .. }));

@@ -1,6 +1,6 @@
 //! What the network does to a stream, and what is heard of it.
 
-use nightjar_media::{AudioConfig, AudioSummary, ChannelLayout, Fate, Mark, StreamSpec};
+use nightjar_media::{AudioConfig, AudioSummary, CallAudio, ChannelLayout, Decision, Fate, Mark, StreamSpec};
 use nightjar_schema::{GapCause, StreamUse};
 use nightjar_wire::Nanos;
 
@@ -66,6 +66,27 @@ fn lost_packets_are_silence_of_their_length_and_a_gap() {
     let gaps: Vec<_> =
         summary.gaps.iter().map(|gap| (gap.at_ms, gap.duration_ms, gap.leg, gap.cause)).collect();
     assert_eq!(gaps, [(2000, 100, Some(0), GapCause::Wire), (6100, 20, Some(0), GapCause::Wire)]);
+}
+
+#[test]
+fn what_is_missing_while_a_ring_was_full_is_the_sensors_loss_and_nothing_else_is() {
+    let mut packets = ten_seconds();
+    packets.drain(300..305);
+    packets.drain(100..103);
+    let mut call = CallAudio::new(&AudioConfig::default(), Decision::Everything);
+    call.open_stream(spec(0, 0));
+    let mut tape = Tape::default();
+    for packet in &packets {
+        call.handle_packet(0, packet.arrival, &packet.bytes);
+        call.advance(packet.arrival, &mut tape);
+    }
+    // Two looks at the ring in a row, while packets 300 to 304 came.
+    call.note_ring_loss(at(6.01), at(6.04));
+    call.note_ring_loss(at(6.04), at(6.1));
+    let summary = call.finish(at(10.0), &mut tape);
+    let gaps: Vec<_> = summary.gaps.iter().map(|gap| (gap.at_ms, gap.duration_ms, gap.cause)).collect();
+    assert_eq!(gaps, [(2000, 60, GapCause::Wire), (6000, 100, GapCause::Ring)]);
+    assert_eq!(summary.streams[0].lost_in_ring, 5);
 }
 
 #[test]
@@ -335,6 +356,37 @@ fn comfort_noise_is_silence() {
 }
 
 #[test]
+fn how_often_frames_are_asked_for_does_not_matter_when_comfort_noise_comes_late() {
+    let mut party = Party { delay: 0.0, ..Party::new(0) };
+    let mut packets = party.talk(0.2, &tone(400.0));
+    packets.push(party.send(13, false, &[60]));
+    let mut late = party.send(13, false, &[60]);
+    late.arrival = late.arrival + Nanos::from_millis(500);
+    party.timestamp += 2 * 160;
+    packets.extend(party.talk(1.0, &tone(400.0)));
+    packets.push(late);
+    packets.sort_by_key(|packet| packet.arrival);
+    let asked_for_each = |count: usize| {
+        let mut call = CallAudio::new(&AudioConfig::default(), Decision::Everything);
+        call.open_stream(spec(0, 0));
+        let mut tape = Tape::default();
+        for (number, packet) in packets.iter().enumerate() {
+            if number.is_multiple_of(count) {
+                call.advance(packet.arrival, &mut tape);
+            }
+            call.handle_packet(0, packet.arrival, &packet.bytes);
+        }
+        (call.finish(at(1.24), &mut tape), tape)
+    };
+    let often = asked_for_each(1);
+    // The first one is silence, the second one is missing.
+    assert_eq!(often.0.gaps.iter().map(|gap| gap.duration_ms).collect::<Vec<_>>(), [20]);
+    for count in [3, 10, 100] {
+        assert!(asked_for_each(count) == often, "asked for with each {count}th packet");
+    }
+}
+
+#[test]
 fn what_cannot_be_decoded_is_silence_counted_and_marked() {
     let mut party = Party { delay: 0.0, ..Party::new(0) };
     let mut packets = party.talk(1.0, &tone(400.0));
@@ -368,6 +420,22 @@ fn another_ssrc_on_the_flow_goes_on_where_the_first_ended() {
     for part in tape.planes[0][..47_840].chunks_exact(1600) {
         assert_tone(part, 400.0, 1000.0);
     }
+}
+
+#[test]
+fn what_is_lost_while_a_source_moves_to_other_ports_stays_silent() {
+    let mut party = Party { delay: 0.0, ..Party::new(0) };
+    let mut packets = party.talk(6.0, &tone(400.0));
+    // The 151st is lost; those behind it are on another flow.
+    packets.remove(150);
+    packets[150..].iter_mut().for_each(|packet| packet.stream = 1);
+    let mut specs = [spec(0, 0), StreamSpec { ssrc: spec(0, 0).ssrc, ..spec(1, 0) }];
+    specs[1].continues = Some(0);
+    let (tape, _) = record(&specs, packets, at(6.0));
+    let left = &tape.planes[0];
+    assert!(peak(&left[24_000..24_160]) <= 8, "{}", peak(&left[24_000..24_160]));
+    assert_tone(&left[22_400..24_000], 400.0, 1000.0);
+    assert_tone(&left[24_160..47_840], 400.0, 1000.0);
 }
 
 #[test]

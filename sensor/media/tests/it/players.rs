@@ -257,6 +257,8 @@ fn ffprobe_says_of_our_length_what_it_says_of_ffmpeg_s_own() {
 /// them goes on with a new encoder.
 struct Cutting<'a> {
     config: &'a EncoderConfig,
+    /// The encoder is told where it will be cut.
+    foreseen: bool,
     encoder: Encoder,
     out: Vec<u8>,
     frames: u64,
@@ -266,10 +268,14 @@ struct Cutting<'a> {
 
 impl FrameSink for Cutting<'_> {
     fn frame(&mut self, frame: &AudioFrame) {
+        if self.foreseen {
+            let next = self.cuts.iter().find(|cut| **cut > self.frames);
+            self.encoder.expect_cut(next.map_or(u64::MAX, |cut| cut * 160));
+        }
         self.encoder.frame(frame, &mut self.out);
         self.frames += 1;
         if self.cuts.contains(&self.frames) {
-            self.encoder.cut(&mut self.out);
+            self.encoder.cut(0, &mut self.out);
             let point = self.encoder.point().expect("nothing was encoded since");
             assert_eq!(point.samples(), self.frames * 160);
             if self.killed.contains(&self.frames) {
@@ -281,11 +287,21 @@ impl FrameSink for Cutting<'_> {
     }
 }
 
-/// The whole recording, and what it came to.
+/// The whole recording.
 fn store_cutting(config: &EncoderConfig, packets: &[Packet], cuts: &[u64], killed: &[u64]) -> Vec<u8> {
+    store_foreseeing(config, packets, cuts, killed, false)
+}
+
+fn store_foreseeing(
+    config: &EncoderConfig,
+    packets: &[Packet],
+    cuts: &[u64],
+    killed: &[u64],
+    foreseen: bool,
+) -> Vec<u8> {
     let mut out = Vec::new();
     let encoder = Encoder::new(config, SERIAL, &mut out).unwrap();
-    let mut sink = Cutting { config, encoder, out, frames: 0, cuts, killed };
+    let mut sink = Cutting { config, foreseen, encoder, out, frames: 0, cuts, killed };
     let mut call = call(config.channels());
     play(&mut call, packets, &mut sink);
     assert_eq!(call.finish(at(12.0), &mut sink).samples, 96_000);
@@ -306,6 +322,8 @@ fn a_recording_goes_on_to_the_same_bytes_where_it_was_cut() {
         let whole = store_cutting(config, &packets, &cuts, &[]);
         for killed in [&cuts[..], &[126], &[260], &[421]] {
             assert!(store_cutting(config, &packets, &cuts, killed) == whole, "{config:?} after {killed:?}");
+            let foreseen = store_foreseeing(config, &packets, &cuts, killed, true);
+            assert!(foreseen == whole, "{config:?} after {killed:?}, foreseen");
         }
         let (name, rate, decoder, granules, before) = match config {
             EncoderConfig::Wav { .. } => ("call.wav", "8000", None, 1, 0.0),
@@ -334,6 +352,80 @@ fn a_cut_in_speech_does_not_shriek() {
             let from = at as usize * 160 - 160;
             let loudest = peak(&decoded[channels - 1][from..from + 1600]);
             assert!((6_000..13_000).contains(&loudest), "{layout:?} cut at {at}: {loudest}");
+        }
+    }
+}
+
+/// A recording of 140 frames of two parties who speak, then of 40 without a packet, then of 40 of
+/// speech, as the packets of its first `length` frames. It is cut behind `silent` of the 40, and killed
+/// there if asked to.
+fn packets_around_a_silence(
+    layout: OpusLayout,
+    length: usize,
+    silent: Option<u64>,
+    killed: bool,
+) -> Vec<Vec<u8>> {
+    let config = EncoderConfig::ogg_opus(layout);
+    let mut out = Vec::new();
+    let mut encoder = Encoder::new(&config, SERIAL, &mut out).unwrap();
+    for (index, frame) in frames_around_a_silence(layout.channels()).iter().take(length).enumerate() {
+        if let Some(silent) = silent.filter(|_| index == 140) {
+            encoder.cut(silent, &mut out);
+            let point = encoder.point().expect("nothing was encoded since");
+            assert_eq!(point.samples(), 140 * 160);
+            if killed {
+                let saved = postcard::to_stdvec(&point).unwrap();
+                encoder = Encoder::resume(&config, postcard::from_bytes(&saved).unwrap()).unwrap().unwrap();
+            }
+        }
+        let cut = silent.filter(|_| index < 140).map_or(u64::MAX, |silent| (140 + silent) * 160);
+        encoder.expect_cut(cut);
+        encoder.frame(frame, &mut out);
+    }
+    encoder.finish(&mut out);
+    let mut reader = ogg::PacketReader::new(std::io::Cursor::new(out));
+    std::iter::from_fn(|| reader.read_packet().unwrap()).skip(2).map(|packet| packet.data).collect()
+}
+
+fn frames_around_a_silence(channels: ChannelLayout) -> Vec<AudioFrame> {
+    struct Frames(Vec<AudioFrame>);
+    impl FrameSink for Frames {
+        fn frame(&mut self, frame: &AudioFrame) {
+            self.0.push(frame.clone());
+        }
+    }
+    let mut packets: Vec<Packet> = (0..2)
+        .flat_map(|stream| {
+            let mut party = Party { delay: 0.0, ..Party::new(stream) };
+            party.talk(4.4, &tone([400.0, 1000.0][stream as usize]))
+        })
+        .filter(|packet| !(at(2.8)..at(3.6)).contains(&packet.arrival))
+        .collect();
+    packets.sort_by_key(|packet| packet.arrival);
+    let (mut call, mut frames) = (call(channels), Frames(Vec::new()));
+    play(&mut call, &packets, &mut frames);
+    call.finish(at(4.4), &mut frames);
+    frames.0
+}
+
+/// What is silent before a cut and may yet turn out not to belong to the recording: the end of what
+/// was said before is the one that it has without a cut.
+#[test]
+fn a_cut_in_silence_changes_nothing_that_was_said_before_it() {
+    for layout in LAYOUTS {
+        let packets = |length, silent, killed| packets_around_a_silence(layout, length, silent, killed);
+        let uncut = packets(220, None, false);
+        for silent in [0, 1, 5, 9, 10, 11, 12, 30] {
+            let cut = packets(220, Some(silent), false);
+            assert!(cut == packets(220, Some(silent), true), "{layout:?} {silent}");
+            // Ten silent frames close the gates, and who speaks again has a fresh encoder anyway.
+            let same = if silent >= 10 { uncut.len() } else { 140 + silent as usize };
+            assert!(cut[..same] == uncut[..same], "{layout:?} {silent}");
+            assert_eq!(cut.len(), uncut.len());
+        }
+        // The call has ended before the cut, as it turns out.
+        for silent in [9, 30] {
+            assert!(packets(144, Some(silent), false) == packets(144, None, false), "{layout:?} {silent}");
         }
     }
 }

@@ -19,6 +19,11 @@ impl<O: CoreOutput> CaptureCore<O> {
         let Some(call) = self.flows.stream(id).and_then(|stream| stream.membership).map(|m| m.call) else {
             return;
         };
+        if let Some(shed) = self.learned.shed_of(call) {
+            let released = self.preroll.release(id, |_, _, _| {});
+            self.ledger.held -= released;
+            return self.count_shed(shed, released);
+        }
         let (output, ledger) = (&mut self.output, &mut self.ledger);
         let released =
             self.preroll.release(id, |at, bytes, frames| match output.media(call, id, at, bytes) {
@@ -75,6 +80,7 @@ impl<O: CoreOutput> CaptureCore<O> {
                 self.tell_changed(at, call);
             }
             Output::Bind(binding) => {
+                self.ask_for(&binding);
                 self.learned.bind(&binding);
                 // A re-INVITE that moves ports changes nothing that is told, but a later start needs it.
                 if self.rebound.last() != Some(&binding.call) {
@@ -85,10 +91,12 @@ impl<O: CoreOutput> CaptureCore<O> {
                 rebound.joined.into_iter().for_each(|id| self.joined(id));
             }
             Output::Unbind { call, dialog, endpoint, until } => {
+                self.withdraw(call, endpoint);
                 self.flows.unbind(call, dialog, endpoint, until);
             }
             Output::Answered { call, dialog, at } => {
                 self.output.event(at, CoreEvent::Answered { call, dialog, at });
+                self.expect_no_media(call);
                 self.tell_changed(at, call);
             }
             Output::Changed { call, at } => self.tell_changed(at, call),
@@ -98,14 +106,15 @@ impl<O: CoreOutput> CaptureCore<O> {
                 let hung_up = matches!(cause, EndCause::Bye | EndCause::Cancel | EndCause::Rejected);
                 let heard = self.flows.streams_of(call).map(|stream| stream.figures.last_at).max();
                 let ends_at = if hung_up { at } else { heard.map_or(last_sign, |at| at.max(last_sign)) };
-                self.flows.end_call(call, at);
+                self.flows.end_call(call);
+                self.stop_promising(call);
                 self.output.event(at, CoreEvent::Ended { call, at: ends_at });
                 self.tell_changed(at, call);
             }
             Output::Resumed { call, .. } => self.flows.handle_resume(call),
             Output::Closed { call, row } => self.close(call, row),
             Output::Merged { call, .. } => {
-                self.learned.forget(call);
+                self.forget_admission(call);
                 self.flows.close_call(call);
                 self.output.event(self.clock, CoreEvent::Abandoned { call });
             }
@@ -119,7 +128,7 @@ impl<O: CoreOutput> CaptureCore<O> {
     }
 
     /// Says what is new about a call: to whoever watches, and to the journal for a later start.
-    fn tell_changed(&mut self, at: Nanos, call: CallKey) {
+    pub(super) fn tell_changed(&mut self, at: Nanos, call: CallKey) {
         self.rebound.retain(|rebound| *rebound != call);
         self.write_snapshot(at, call);
         let (output, directory) = (&mut self.output, &self.directory);
@@ -127,7 +136,12 @@ impl<O: CoreOutput> CaptureCore<O> {
         if directory.is_tentative(call) {
             return;
         }
-        output.changed(at, &mut || directory.row(call));
+        let shed = self.learned.shed_of(call);
+        output.changed(at, &mut || {
+            let mut row = directory.row(call)?;
+            row::add_decision(&mut row, shed);
+            Some(row)
+        });
     }
 
     fn write_snapshot(&mut self, at: Nanos, call: CallKey) {
@@ -139,9 +153,10 @@ impl<O: CoreOutput> CaptureCore<O> {
     }
 
     fn close(&mut self, call: CallKey, mut row: Box<Call>) {
-        self.learned.forget(call);
+        let shed = self.forget_admission(call);
         let streams: Vec<Stream> = self.flows.close_call(call);
         row::add_streams(&mut row, &streams);
+        row::add_decision(&mut row, shed);
         for (entry, stream) in row.streams.iter_mut().zip(&streams) {
             entry.lost_ours = self.interrupted.take(stream.id).min(entry.lost);
         }
@@ -182,6 +197,8 @@ mod tests {
         }
 
         fn changed(&mut self, _: Nanos, _: &mut dyn FnMut() -> Option<Call>) {}
+
+        fn ring_lost(&mut self, _: Nanos, _: Nanos, _: Nanos) {}
 
         fn watermark(&mut self, _: Nanos, _: Nanos) {}
 

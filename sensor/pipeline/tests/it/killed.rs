@@ -18,7 +18,15 @@ const WAV: EncoderConfig = EncoderConfig::Wav { channels: ChannelLayout::Stereo 
 const OPUS: EncoderConfig = EncoderConfig::ogg_opus(OpusLayout::Coupled);
 
 fn settings(encoder: EncoderConfig, open_block: OpenBlock) -> Settings {
-    Settings { encoder, cut_every: 3 * 8000, open_block, pause: Duration::ZERO, full: 0..0 }
+    Settings {
+        encoder,
+        cut_every: 3 * 8000,
+        open_block,
+        pause: Duration::ZERO,
+        full: 0..0,
+        frames_lost: None,
+        lost: None,
+    }
 }
 
 /// Three calls at once with everything that leaves a state behind.

@@ -4,5 +4,7 @@ mod allocations;
 mod batches;
 mod core;
 mod killed;
+mod ring_losses;
 mod sensor;
+mod shedding;
 mod stopping;

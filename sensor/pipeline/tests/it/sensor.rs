@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use nightjar_capture::RingLoss;
 use nightjar_flow::FlowTable;
 use nightjar_journal::{
     BlockPool, JournalConfig, LaneConfig, Next, Overflow, SegmentWriter, SpoolDirectory, SpooledCall, lane,
@@ -16,9 +17,9 @@ use nightjar_journal::{
 use nightjar_load::Frame;
 use nightjar_media::{AudioConfig, EncoderConfig};
 use nightjar_pipeline::{
-    CaptureCore, CoreConfig, Depth, DiskTarget, Finished, Journalled, Keep, LaneKey, MediaWorker, NewFile,
-    Part, RecordingConfig, RecordingTarget, ResumedFile, Rows, Save, Snapshots, Unwatched, WorkerConfig,
-    recover,
+    AdmissionConfig, CaptureCore, CoreConfig, Depth, DiskTarget, Finished, Journalled, Keep, LaneKey,
+    MediaWorker, NewFile, Part, Pressure, RecordingConfig, RecordingTarget, ResumedFile, Rows, Save,
+    Snapshots, Unwatched, WorkerConfig, recover,
 };
 use nightjar_schema::{Call, EndCause};
 use nightjar_store::{CallsFile, Durability, RecordingStore, StoredRecording};
@@ -182,6 +183,10 @@ pub struct Settings {
     pub pause: Duration,
     /// Frames during which the disk has no room for recordings.
     pub full: Range<usize>,
+    /// Frames that the source has lost by a moment of the capture; `None`: every call is kept.
+    pub frames_lost: Option<fn(Nanos) -> u64>,
+    /// A ring was full; the source says so with the batch behind it.
+    pub lost: Option<RingLoss>,
 }
 
 const BATCH: usize = 64;
@@ -244,9 +249,13 @@ impl Settings {
             ..config(Depth::Payload)
         };
         let mut core = CaptureCore::new(config, Journalled::new(vec![writer], Unwatched, false));
+        if self.frames_lost.is_some() {
+            core = core.with_admission(AdmissionConfig::default());
+        }
         let restored = core.restore(flows, found, frames[0].at);
         assert_eq!(restored.abandoned, 0);
 
+        let mut lost = self.lost;
         let (mut taken, most_pinned) = (0_usize, Cell::new(0));
         let mut read = |worker: &mut MediaWorker<Killing>, rows: &mut File| {
             while let Next::Record(block, record) = reader.next() {
@@ -269,7 +278,16 @@ impl Settings {
         };
         for frames in frames.chunks(BATCH) {
             feed(&mut core, frames, BATCH);
+            let behind = |loss: &mut RingLoss| frames.last().is_some_and(|frame| frame.at >= loss.to);
+            if let Some(loss) = lost.take_if(behind) {
+                core.handle_ring_loss(&loss);
+                core.end_batch(Nanos::ZERO);
+            }
             taken += frames.len();
+            if let Some(lost) = self.frames_lost {
+                let lost_frames = lost(core.clock());
+                core.handle_pressure(&Pressure { lost_frames, ..Pressure::default() });
+            }
             std::thread::sleep(self.pause);
             kill.full.set(self.full.contains(&taken));
             if kill.taken.get().is_some_and(|at| at <= taken) {

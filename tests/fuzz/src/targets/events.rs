@@ -19,7 +19,10 @@ pub(super) fn run(bytes: &[u8]) {
                 assert_eq!(again.call(), event.call());
             }
             Told::Watermark(watermark) => {
-                let _ = watermark.covers(nightjar_wire::CallKey(7));
+                let _ = watermark.share.covers(nightjar_wire::CallKey(7));
+            }
+            Told::RingLost(lost) => {
+                let _ = lost.share.covers(nightjar_wire::CallKey(7));
             }
             Told::Part | Told::Unreadable => {}
         }

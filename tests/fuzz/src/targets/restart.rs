@@ -73,6 +73,8 @@ fn known(records: &[RecordBytes]) -> Vec<Uuid> {
                 opened.insert(call, id);
             }
             Told::Event(CoreEvent::Snapshot { call, .. }) => ids.extend(opened.get(&call)),
+            // It was the signalling of another one.
+            Told::Event(CoreEvent::Abandoned { call }) => ids.retain(|id| opened.get(&call) != Some(id)),
             _ => {}
         }
     }

@@ -1,5 +1,6 @@
 //! Tests of the sensor as a process, with root: live capture, crashes, real SIP peers, refusals.
 
+mod admission;
 mod commits;
 mod doctor;
 mod full_disk;
@@ -10,6 +11,7 @@ mod privileges;
 mod profile;
 mod realms;
 mod refusals;
+mod ring_full;
 mod shutdown;
 mod sipp;
 mod torn_journal;

@@ -1,10 +1,11 @@
 //! What a running sensor's `/metrics` says is what its summary says.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nightjar_load::{BulkPlan, BulkSound, Scenario};
 use nightjar_privileged::moments;
-use nightjar_privileged::namespace::Namespace;
+use nightjar_privileged::namespace::{Namespace, run};
 use nightjar_privileged::privilege::is_root;
 use nightjar_privileged::rows::assert_ledger;
 use nightjar_privileged::scrape::{SETTINGS, Scrape};
@@ -28,6 +29,7 @@ fn the_metrics_of_a_running_sensor_are_its_summary() {
 fn assert_metrics(method: &str) {
     let namespace = Namespace::with_veth();
     let mut place = Place::new(&["near"]).by(method).with(SETTINGS);
+    let (before, sent_before) = (kernels_counters(&namespace), sent_by_the_peer(&namespace));
     let sensor = place.start(&namespace);
     let plan = BulkPlan { sound: BulkSound::Tones, ..BulkPlan::busy_office(4) };
     let office = Scenario::bulk("office", moments::random("metrics").next_u64(), plan);
@@ -48,6 +50,12 @@ fn assert_metrics(method: &str) {
     assert_packets(&scrape, &summary);
     assert_audio(&scrape, &summary["audio_packets"]);
     assert_xdp(&scrape, &summary["xdp"], method);
+    if method == "af_xdp" {
+        let seen = scrape.value("nightjar_xdp_seen_total{interface=near}");
+        let sent = sent_by_the_peer(&namespace) - sent_before;
+        assert_eq!(sent, scrape.sum("nightjar_card_missed_total{") + seen, "sent = missed + seen");
+    }
+    assert_card(&scrape, &summary, &before, &kernels_counters(&namespace));
     let value = |sample: &str| scrape.value(sample);
     assert_eq!(value("nightjar_source_received_total{core=0}"), number(&summary["source"]["received"]));
     assert_eq!(value("nightjar_capture_batch_frames_sum{core=0}"), number(&summary["packets"]["received"]));
@@ -108,6 +116,42 @@ fn sum_of_fate(scrape: &Scrape, fate: &str) -> f64 {
     scrape.sum(&begins)
 }
 
+/// What left the other end of the wire, by the kernel's count.
+fn sent_by_the_peer(namespace: &Namespace) -> f64 {
+    let text = run(namespace.command("cat").arg("/sys/class/net/far/statistics/tx_packets"));
+    text.trim().parse().expect("a count")
+}
+
+/// The driver's counters, as `ethtool` tells them.
+fn kernels_counters(namespace: &Namespace) -> BTreeMap<String, f64> {
+    let text = run(namespace.command("ethtool").args(["-S", "near"]));
+    let counter = |line: &str| {
+        let (name, count) = line.trim().rsplit_once(": ")?;
+        Some((name.to_owned(), count.parse().ok()?))
+    };
+    text.lines().filter_map(counter).collect()
+}
+
+/// The card's level: a veth misses nothing of its own, and what its driver counts explains alone.
+fn assert_card(
+    scrape: &Scrape,
+    summary: &Value,
+    before: &BTreeMap<String, f64>,
+    after: &BTreeMap<String, f64>,
+) {
+    let card = &summary["cards"][0];
+    assert_eq!(
+        (&card["interface"], &card["driver"], &card["profile"]),
+        (&"near".into(), &"veth".into(), &"veth".into())
+    );
+    assert_eq!(card["missed"], serde_json::json!([["rx_missed_errors", 0]]));
+    assert_eq!(scrape.value("nightjar_card_missed_total{counter=rx_missed_errors,interface=near}"), 0.0);
+    for counter in ["rx_queue_0_drops", "rx_queue_0_xdp_drops"] {
+        let sample = format!("nightjar_card_explains_total{{counter={counter},interface=near}}");
+        assert_eq!(scrape.value(&sample), after[counter] - before[counter], "{sample}");
+    }
+}
+
 /// The levels of the XDP program and of its sockets.
 fn assert_xdp(scrape: &Scrape, interfaces: &Value, method: &str) {
     let interfaces = interfaces.as_array().map_or(&[][..], Vec::as_slice);
@@ -139,8 +183,12 @@ fn assert_xdp(scrape: &Scrape, interfaces: &Value, method: &str) {
             + scrape.sum("nightjar_xdp_socket_waiting")
             + scrape.sum("nightjar_xdp_socket_ring_full_total")
             + scrape.sum("nightjar_xdp_socket_dropped_total");
-        let failed = scrape.value("nightjar_xdp_redirect_failed{interface=near}");
-        assert_eq!((redirected, failed), (known, 0.0));
+        let error = |reason: &str| {
+            scrape.value(&format!("nightjar_xdp_redirect_errors_total{{interface=near,reason={reason}}}"))
+        };
+        assert_eq!(redirected, known + error("failed"));
+        assert_eq!(error("ring_full"), scrape.sum("nightjar_xdp_socket_ring_full_total"));
+        assert_eq!(scrape.value("nightjar_xdp_redirect_residual{interface=near}"), 0.0);
         assert!(redirected > 0.0 && program("by_endpoint") > 0.0, "{}", scrape.text);
     }
 }

@@ -9,6 +9,8 @@ use nightjar_privileged::namespace::{Namespace, run};
 use nightjar_privileged::privilege::is_root;
 use nightjar_privileged::process::Process;
 use nightjar_privileged::program;
+use nightjar_privileged::scrape::{SETTINGS, Scrape};
+use nightjar_privileged::sensor::{Place, stop};
 use rustix::process::Signal;
 
 const PROFILE: &str = "name = \"test\"\nbasis = \"measured\"\nsource = \"this test\"\n\
@@ -184,4 +186,37 @@ fn a_refused_setting_names_the_capability_and_leaves_nothing_behind() {
     assert!(said.contains("CAP_NET_ADMIN") && said.contains("`ethtool -L near rx 2 tx 4`"), "{said}");
     assert_eq!(bench.settings(), words(AS_MADE));
     assert!(!bench.state().exists());
+}
+
+#[test]
+fn a_run_takes_its_workers_from_the_hosts_profile_and_refuses_another_machines() {
+    if !is_root("a_run_takes_its_workers_from_the_hosts_profile_and_refuses_another_machines") {
+        return;
+    }
+    let bench = Bench::new();
+    bench.namespace.ip(&["link", "set", "far", "up"]);
+    let out = bench.profile();
+    let interface: [&Path; 2] = ["--interface".as_ref(), "near".as_ref()];
+    run(&mut bench
+        .profile_command(&[&["detect".as_ref()], &interface[..], &["--out".as_ref(), &out]].concat()));
+    // One worker more than there are CPUs for media, so that it shows whose word counts.
+    let text = std::fs::read_to_string(&out).unwrap();
+    let workers = text.matches("does = \"worker\"").count() + 1;
+    std::fs::write(&out, format!("{text}\n[[core]]\ncpu = 0\ndoes = \"worker\"\n")).unwrap();
+
+    let settings = format!("{SETTINGS}[host]\nprofile = {out:?}\n");
+    let mut place = Place::new(&["near"]).by("af_xdp").with(&settings);
+    let sensor = place.start(&bench.namespace);
+    assert_eq!(Scrape::of(&bench.namespace).value("nightjar_media_workers{}"), workers as f64);
+    assert!(stop(sensor).status.success());
+    let log = place.log();
+    let said: Vec<&str> = log.lines().filter(|line| line.contains("host.toml")).collect();
+    assert!(said[0].contains("for media, a worker each: 0"), "{log}");
+    assert!(said[1].contains("near: ") && said[1].contains("profile check") && said.len() == 2, "{log}");
+
+    std::fs::write(&out, text.replace("driver = \"veth\"", "driver = \"ixgbe\"")).unwrap();
+    let ended = place.launch(&mut place.command(&bench.namespace)).wait(Duration::from_secs(20));
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("the profile of another machine"), "{ended:?}");
+    assert!(ended.stderr.contains("the driver of near is veth, the profile says ixgbe"), "{ended:?}");
 }
