@@ -111,7 +111,7 @@ mod tests {
 
     /// What the decoder says of the frame, if that is RTP.
     fn decoded(bytes: &[u8]) -> Option<Read> {
-        let Frame { vlan, network, transport } = decode_frame(LinkType::Ethernet, bytes).ok()?;
+        let Frame { vlan, network, transport, .. } = decode_frame(LinkType::Ethernet, bytes).ok()?;
         let Transport::Udp { src_port, dst_port, payload, truncated } = transport else { return None };
         let (addrs, ports) = ([network.src, network.dst], [src_port, dst_port]);
         let is_rtp = classify(payload) == MediaClass::Rtp;
