@@ -18,8 +18,7 @@ use clap::{Parser, ValueEnum};
 use core_affinity::CoreId;
 use nightjar_bench_veth::{calls, cpu_seconds, softirq_seconds};
 use nightjar_capture::{
-    AfPacketConfig, AfPacketSource, AfXdpConfig, AfXdpSource, CaptureClock, LiveReport, LiveSender,
-    SourceError,
+    AfPacketConfig, AfPacketSource, AfXdpConfig, AfXdpSource, CaptureClock, LiveReport, LiveSender, LiveSink,
 };
 
 use captured::Captured;
@@ -32,7 +31,7 @@ const CAPTURES: CoreId = CoreId { id: 1 };
 /// What is done with each frame.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Work {
-    /// Nothing: frames are made and thrown away. The generator's share.
+    /// Nothing: frames are sent and dropped where they arrive. The generator's share.
     Generator,
     /// AF_XDP, and a byte of each is looked at.
     BareXdp,
@@ -99,17 +98,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// What is told of an error.
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
 fn measure(arguments: &Arguments) -> Result<(Sent, Captured), String> {
     let stop = Arc::new(AtomicBool::new(false));
     let capture = start_capture(arguments, Arc::clone(&stop))?;
     core_affinity::set_for_current(SENDS);
     // Until the capture core waits for frames.
     thread::sleep(Duration::from_millis(500));
-    // Nothing takes frames at the loopback interface: what was made for it is thrown away.
-    let far = if matches!(arguments.work, Work::Generator) { "lo" } else { &arguments.far };
-    let mut sender = LiveSender::open(far, &calls::streams(arguments.calls)).map_err(text)?;
+    let mut sender = LiveSender::open(&arguments.far, &calls::streams(arguments.calls)).map_err(text)?;
     let (started, softirq) = (cpu_seconds(), softirq_seconds());
-    let report = sender.send(arguments.frames, arguments.per_second).map_err(|error| error.to_string())?;
+    let report = sender.send(arguments.frames, arguments.per_second).map_err(text)?;
     let cpu_seconds = cpu_seconds() - started;
     thread::sleep(Duration::from_millis(200));
     let softirq_seconds = softirq_seconds() - softirq;
@@ -130,7 +132,16 @@ fn start_capture(
         AfXdpSource::open(&config, clock).map_err(text)
     };
     Ok(match arguments.work {
-        Work::Generator => thread::spawn(Captured::default),
+        Work::Generator => {
+            let sink = LiveSink::open(&arguments.near).map_err(text)?;
+            thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(50));
+                }
+                drop(sink);
+                Captured::default()
+            })
+        }
         Work::BareXdp => {
             let source = xdp()?;
             thread::spawn(move || captured::looked_at(source, &stop))
@@ -154,10 +165,6 @@ fn start_capture(
             thread::spawn(move || to_disk::journalled(source, clock, calls, &directory, &stop))
         }
     })
-}
-
-fn text(error: SourceError) -> String {
-    error.to_string()
 }
 
 fn report(arguments: &Arguments, sent: &Sent, captured: &Captured) {

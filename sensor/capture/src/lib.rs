@@ -28,7 +28,7 @@ pub use clock::{CaptureClock, ClockPair};
 pub use error::SourceError;
 pub use file::{CaptureFile, CaptureFiles, read_capture_bytes};
 pub use interface::{host_use, interface_index, interface_names, receive_queues};
-pub use live_sender::{LiveReport, LiveSender, LiveStream};
+pub use live_sender::{LiveReport, LiveSender, LiveSink, LiveStream};
 pub use paced::{Pace, Paced, WallPace};
 pub use prefetch::prefetch;
 pub use sender::FrameSender;

@@ -7,7 +7,7 @@
 use std::net::SocketAddrV4;
 
 use aya::maps::Array;
-use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, Xdp};
+use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader, Pod};
 use nightjar_wire::xdp::live::{FRAME, LiveFlow, LiveRun};
 
@@ -114,6 +114,31 @@ impl LiveSender {
 
     fn run_map(&mut self) -> Result<Array<&mut aya::maps::MapData, Run>, ProgramError> {
         Ok(Array::try_from(self.ebpf.map_mut("RUN").expect("a map of the committed object"))?)
+    }
+}
+
+/// Drops every frame at an interface, as early as can be: what sending costs while nobody looks.
+pub struct LiveSink {
+    /// The sending program without a run: it drops whatever it sees. Detached when this is dropped.
+    _ebpf: Ebpf,
+}
+
+impl LiveSink {
+    /// Drops all that `interface` receives.
+    ///
+    /// # Errors
+    /// As [`LiveSender::open`].
+    pub fn open(interface: &str) -> Result<LiveSink, SourceError> {
+        let index = interface_index(interface)?;
+        let attach = || -> Result<Ebpf, ProgramError> {
+            let mut ebpf = EbpfLoader::new().load(OBJECT)?;
+            let program = xdp(&mut ebpf);
+            program.load()?;
+            program.attach_to_if_index(index, XdpMode::Driver)?;
+            Ok(ebpf)
+        };
+        let ebpf = attach().map_err(|error| error.explain("attach a dropping program", interface))?;
+        Ok(LiveSink { _ebpf: ebpf })
     }
 }
 

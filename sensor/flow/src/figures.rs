@@ -397,6 +397,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_of_a_stamp_tells_copies_at_any_time() {
+        let now = 1_763_600_000_000_000_000_u64;
+        for at in [now, now | 0xffff_ff00, now | 0xffff_ffff_ff00] {
+            let mut figures = Figures::new(Nanos(at));
+            let mut see = |at| figures.handle_packet(Nanos(at), SeqNumber(1), RtpTime(0), None, 172, 8000);
+            assert_eq!(see(at), Sequence::Newest);
+            assert_eq!(see(at + 2_000_000), Sequence::MirrorCopy);
+            assert_eq!(see(at - 5_000_000), Sequence::MirrorCopy, "stamped before it, seen after it");
+            assert_eq!(see(at + 2_000_001), Sequence::Duplicate);
+        }
+    }
+
+    #[test]
     fn streams_share_numbers_only_where_both_saw_them() {
         let (early, late) = (count(65_530..=65_535), count([2, 3]));
         assert!(!early.shares_numbers(&late) && !late.shares_numbers(&early));

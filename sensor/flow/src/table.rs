@@ -4,20 +4,17 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use foldhash::fast::RandomState;
-use nightjar_wire::{Binding, CallKey, Endpoint, FlowKey, MediaKind, Nanos, Realm, RtpView, SeqNumber};
+use nightjar_wire::{Binding, CallKey, Endpoint, FlowKey, MediaKind, Nanos, Realm, RtpView};
 
 use crate::bindings::{BindingTable, Resolved};
 use crate::figures::Sequence;
 use crate::packed_key::PackedKey;
 use crate::recent_datagrams::RecentDatagrams;
-use crate::stream::{Membership, Stream, StreamFacts, StreamKey};
+use crate::stream::{Membership, Stream, StreamKey};
 use crate::streams::{Slot, Sought, Streams};
 
-/// A stream on other ports goes on with the numbering of one that ended if so few are missing.
-const MOVED_WITHIN: i16 = 1_000;
-
-/// A stream that may have been away was so if it had been silent for this long.
-const AWAY_FOR: Nanos = Nanos::from_millis(300);
+mod earlier_run;
+mod senders;
 
 /// How often a stream says that media flows.
 const REPORT_INTERVAL: Nanos = Nanos::from_secs(1);
@@ -220,61 +217,6 @@ impl FlowTable {
         self.bindings.resolve(key.flow, at).is_none_or(|found| Some(found.membership.call) != ended_call)
     }
 
-    /// A stream that a re-INVITE sent away comes back to its ports with the same SSRC: what its sender
-    /// numbered meanwhile went to other ports, seen here or not, and is not lost. The same holds for a
-    /// sender that was on hold and counted on.
-    fn note_return(&mut self, slot: Slot, at: Nanos, sequence: SeqNumber) -> Option<u16> {
-        let stream = self.streams.at_mut(slot)?;
-        let missing = stream.figures.missing_before(sequence);
-        if missing == 0 || stream.membership.is_none() || stream.copy_of.is_some() {
-            return None;
-        }
-        let seen = stream.figures.gone_before(sequence);
-        let was_away = stream.away && at - stream.figures.last_at >= AWAY_FOR;
-        let elsewhere = if seen == 0 && was_away { missing } else { seen };
-        if elsewhere == 0 {
-            return None;
-        }
-        stream.figures.handle_return(elsewhere);
-        let id = stream.id;
-        self.note_arrival(id, sequence);
-        Some(missing - elsewhere)
-    }
-
-    /// Streams of the same sender on other flows, a relay's other side left out.
-    fn siblings<'a>(&'a self, stream: &'a Stream, membership: Membership) -> impl Iterator<Item = u32> + 'a {
-        self.streams_of(membership.call)
-            .filter(move |other| {
-                other.id != stream.id
-                    && (other.key.ssrc, other.kind) == (stream.key.ssrc, stream.kind)
-                    && other.copy_of.is_none()
-                    && other.membership.is_some_and(|other| other.speaker == membership.speaker)
-            })
-            .map(|other| other.id)
-    }
-
-    /// A sender's packets come on this flow from `first` on: those on its others have been left.
-    fn note_arrival(&mut self, id: u32, first: SeqNumber) {
-        let Some(stream) = self.streams.get(id).filter(|stream| stream.copy_of.is_none()) else { return };
-        let Some(membership) = stream.membership else { return };
-        let others: Vec<u32> = self.siblings(stream, membership).collect();
-        for other in others {
-            if let Some(other) = self.streams.get_mut(other) {
-                other.figures.note_left(first);
-            }
-        }
-    }
-
-    /// The call's streams may have been away until now: a hold is over, or an earlier run of the sensor
-    /// has found them to be back.
-    pub fn handle_resume(&mut self, call: CallKey) {
-        for id in self.of_call.get(&call).into_iter().flatten().copied() {
-            if let Some(stream) = self.streams.get_mut(id) {
-                stream.away = true;
-            }
-        }
-    }
-
     fn open(&mut self, at: Nanos, key: StreamKey, rtp: &RtpView<'_>, ip_id: Option<u16>) -> Placement {
         if self.streams.len() >= self.limits.streams {
             return Placement::TableFull;
@@ -316,15 +258,6 @@ impl FlowTable {
         }
         joined.sort_unstable();
         Rebound { joined, changed: self.refresh(call, endpoint) }
-    }
-
-    /// The call's streams to and from an endpoint that it had left may come back.
-    fn note_rebound(&mut self, call: CallKey, endpoint: Endpoint) {
-        for id in self.of_call.get(&call).into_iter().flatten().copied() {
-            let Some(stream) = self.streams.get_mut(id) else { continue };
-            let flow = stream.key.flow;
-            stream.away |= flow.destination() == endpoint || flow.source() == endpoint;
-        }
     }
 
     /// Streams of the call at the endpoint learn what has become known since they joined.
@@ -428,50 +361,6 @@ impl FlowTable {
         self.of_call.get(&call).into_iter().flatten().filter_map(|id| self.stream(*id))
     }
 
-    /// Takes over a stream of an earlier run of the sensor under its id, or what was learnt of it
-    /// later. Its packets follow through [`FlowTable::handle_rtp`].
-    pub fn recover_stream(&mut self, id: u32, key: StreamKey, facts: &StreamFacts) {
-        self.next_id = self.next_id.max(id.wrapping_add(1));
-        if !self.streams.contains(id) {
-            self.of_call.entry(facts.membership.call).or_default().push(id);
-            self.streams.insert(Stream::new(id, key, Nanos::MAX));
-        }
-        let Some(stream) = self.streams.get_mut(id) else { return };
-        stream.membership = Some(facts.membership);
-        stream.kind = facts.kind;
-        stream.set_formats(&facts.formats);
-        (stream.copy_of, stream.continues) = (facts.copy_of, facts.continues);
-    }
-
-    /// A call goes on from a state that may be older than its streams: what these know of legs and
-    /// dialogs that it does not have is forgotten, until a binding tells it again. Returns the
-    /// streams that it concerns.
-    pub fn forget_unknown(&mut self, call: CallKey, legs: usize, dialogs: usize) -> Vec<u32> {
-        let mut changed = Vec::new();
-        for id in self.of_call.get(&call).into_iter().flatten().copied() {
-            let membership = self.streams.get_mut(id).and_then(|stream| stream.membership.as_mut());
-            let Some(membership) = membership else { continue };
-            let before = *membership;
-            let known = |index: &u16, count: usize| usize::from(*index) < count;
-            membership.dialog = before.dialog.filter(|dialog| known(dialog, dialogs));
-            membership.speaker = before.speaker.filter(|leg| known(leg, legs));
-            membership.receiver = before.receiver.filter(|leg| known(leg, legs));
-            if *membership != before {
-                changed.push(id);
-            }
-        }
-        changed
-    }
-
-    /// Takes over a stream of an earlier run with all that was known of it at some moment. Its packets
-    /// since follow through [`FlowTable::handle_rtp`].
-    pub fn adopt_stream(&mut self, stream: Stream) {
-        let Some(membership) = stream.membership else { return };
-        self.next_id = self.next_id.max(stream.id.wrapping_add(1));
-        self.of_call.entry(membership.call).or_default().push(stream.id);
-        self.streams.insert(stream);
-    }
-
     fn join(&mut self, id: u32, resolved: &Resolved) {
         let Resolved { membership, formats, kind } = resolved;
         let (copy_of, continues) = self.relatives(id, *membership);
@@ -483,28 +372,6 @@ impl FlowTable {
         let first = stream.figures.first_sequence();
         self.of_call.entry(membership.call).or_default().push(id);
         self.note_arrival(id, first);
-    }
-
-    /// The stream that a joining one repeats (same SSRC and numbers by the same speaker on another
-    /// flow: a relay's two sides), and the one that it continues: the same flow with a new SSRC, or
-    /// the same SSRC and numbering on other ports, after a re-INVITE.
-    fn relatives(&self, id: u32, membership: Membership) -> (Option<u32>, Option<u32>) {
-        let Some(new) = self.streams.get(id) else { return (None, None) };
-        let (mut copy_of, mut continues) = (None, None);
-        for old in self.streams_of(membership.call) {
-            let same_speaker = old.membership.is_some_and(|m| m.speaker == membership.speaker);
-            if old.key.flow == new.key.flow {
-                continues = Some(old.id);
-            } else if old.key.ssrc == new.key.ssrc && same_speaker && old.copy_of.is_none() {
-                let ahead = new.figures.newest().since(old.figures.newest());
-                if new.figures.shares_numbers(&old.figures) {
-                    copy_of = copy_of.or(Some(old.id));
-                } else if ahead > 0 && ahead < MOVED_WITHIN {
-                    continues = Some(old.id);
-                }
-            }
-        }
-        (copy_of, continues)
     }
 
     fn wait(&mut self, id: u32, flow: FlowKey) {

@@ -47,7 +47,7 @@ struct Arguments {
     competitors: usize,
     /// What each packet that is kept costs the core besides, ns. The slower it is, the longer its ring lasts when
     /// others take its CPU.
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 10_000)]
     slow_ns: u32,
     /// Of what the slowed core bears, what calls may promise, in percent; 0: there is no budget.
     #[arg(long, default_value_t = 80)]

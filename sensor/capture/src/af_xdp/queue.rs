@@ -21,10 +21,10 @@ use super::lane::{Lane, LaneParts};
 use super::memory::{Mapping, Umem};
 use super::ring::{FillRing, ReceiveRing};
 
-/// Sizes of one queue. Each second of a million packets needs a place for 1,000 of them per millisecond that
-/// the core may be away: frames are held back for one, sleeping takes another, and the scheduler what it takes.
-/// 8,192 places are 4 ms of 2 million packets a second (measured loss-free on a core of its own); more places
-/// cost memory ([`QueueSizes::locked_bytes`]) and, once they outgrow the cache, time.
+/// Sizes of one queue. The media ring bridges the time in which the core is not there: 8,192 places are 4 ms of
+/// 2 million packets a second, of which frames are held back for one, and a sleep may take another. That is
+/// enough for a core of its own; where the core is shared, with media workers or with other guests of a host,
+/// 16,384 or 32,768 cost more memory ([`QueueSizes::locked_bytes`]) and hardly any time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueSizes {
     /// Places of the media ring: a power of two.

@@ -19,7 +19,10 @@ fn allocations<O: CoreOutput>(mut core: CaptureCore<O>) -> u64 {
     feed(&mut core, beginning, 1);
     assert!(core.ledger().recorded > 100, "the call has begun");
     let before = core.ledger().recorded;
-    let counted = measure(|| feed(&mut core, middle, 1));
+    let counted = measure(|| {
+        feed(&mut core, &middle[..middle.len() / 2], 1);
+        feed(&mut core, &middle[middle.len() / 2..], 64);
+    });
     assert_eq!(core.ledger().recorded - before, middle.len() as u64, "all of it is media");
     counted.count_total
 }

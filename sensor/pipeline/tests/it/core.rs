@@ -19,11 +19,20 @@ pub fn config(depth: Depth) -> CoreConfig {
     }
 }
 
+/// Frames of a run at most, as a live source gives them.
+const RUN: usize = 32;
+
 /// Hands frames over in batches of so many.
 pub fn feed<O: CoreOutput>(core: &mut CaptureCore<O>, frames: &[Frame], batch: usize) {
     for frames in frames.chunks(batch) {
-        let run: Vec<RawFrame<'_>> = frames.iter().map(view).collect();
-        core.handle_frames(&run);
+        for frames in frames.chunks(RUN) {
+            // On the stack: who counts allocations counts the core's.
+            let mut run = [view(&frames[0]); RUN];
+            for (place, frame) in run.iter_mut().zip(frames) {
+                *place = view(frame);
+            }
+            core.handle_frames(&run[..frames.len()]);
+        }
         core.end_batch(Nanos::ZERO);
     }
 }
