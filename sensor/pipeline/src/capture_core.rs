@@ -183,7 +183,7 @@ impl<O: CoreOutput> CaptureCore<O> {
     }
 
     /// Goes on with the calls that an earlier run left, capturing since `now`.
-    pub fn restore(&mut self, flows: FlowTable, found: Recovered, now: Nanos) -> Restored {
+    pub fn restore(&mut self, flows: FlowTable, mut found: Recovered, now: Nanos) -> Restored {
         self.flows = flows;
         self.closed = found.closed;
         // The host's clock may have been set back meanwhile.
@@ -213,7 +213,7 @@ impl<O: CoreOutput> CaptureCore<O> {
                 self.output.event(now, CoreEvent::Abandoned { call });
             }
         }
-        self.interrupted = found.interrupted;
+        self.interrupted = std::mem::take(&mut found.interrupted);
         self.directory.handle_time(now);
         let calls: Vec<CallKey> = self.directory.open_calls().collect();
         if self.config.snapshots == Snapshots::OnChange {
@@ -225,7 +225,8 @@ impl<O: CoreOutput> CaptureCore<O> {
             // hours for a BYE that fell into the outage.
             let heard = self.flows.streams_of(call).map(|stream| stream.figures.last_at).max();
             if let Some(at) = heard.filter(|at| *at > Nanos::ZERO) {
-                self.directory.handle_media(at, call);
+                let silent = found.last_at(call).min(now) - at;
+                self.directory.handle_earlier_media(at, silent, call);
             }
             self.expect_no_media(call);
         }

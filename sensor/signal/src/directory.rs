@@ -114,11 +114,22 @@ impl Directory {
     /// The pipeline says that a call's media is flowing, at most once a second and call.
     pub fn handle_media(&mut self, at: Nanos, call: CallKey) {
         self.handle_time(at);
+        self.hear(at, self.now, call);
+    }
+
+    /// An earlier run heard a restored call's media at `at` last, and then nothing of it for `silent`. That counts
+    /// for the call, the time in which no sensor ran does not.
+    pub fn handle_earlier_media(&mut self, at: Nanos, silent: Nanos, call: CallKey) {
+        self.hear(at, self.now - silent, call);
+    }
+
+    /// A call's media was there at `at`; `clock` is when, for its time-outs.
+    fn hear(&mut self, at: Nanos, clock: Nanos, call: CallKey) {
         if let Some(known) = self.calls.get_mut(&call)
             && known.ending.is_none()
         {
             let news = known.is_tentative();
-            known.clocks.media = Some(self.now);
+            known.clocks.media = Some(clock);
             known.sign(at);
             if news {
                 known.changed = true;

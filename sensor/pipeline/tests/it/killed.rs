@@ -1,5 +1,6 @@
 //! A sensor that is killed and started again makes of its calls what one that never was makes of them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use nightjar_load::{
 use nightjar_media::{ChannelLayout, EncoderConfig, OpusLayout};
 use nightjar_schema::{Call, Gap, GapCause, Stream, Timestamp};
 use nightjar_wire::Nanos;
+use uuid::Uuid;
 
 use crate::sensor::{Kill, OpenBlock, Run, Settings, recording, rows};
 
@@ -279,6 +281,48 @@ fn a_process_that_is_killed_leaves_all_that_it_had_journalled() {
         interrupted += assert_same_outside(folder.path(), whole.path(), (from, to), &about).0;
     }
     assert!(interrupted > 5, "{interrupted} calls prove little");
+}
+
+/// Media that nothing explains and that stops, and 10 s later an INVITE that names one of its ports. Another call
+/// goes on all the time.
+fn ports_used_again() -> Vec<Frame> {
+    let mut scenario = Scenario::new("ports", 2);
+    let mut other = scenario.plain();
+    other.talk = Nanos::from_secs(30);
+    scenario.call(Nanos::ZERO, other);
+    let mut call = scenario.plain();
+    call.talk = Nanos::from_secs(4);
+    scenario.call(Nanos::from_millis(500), call);
+    let mut frames: Vec<Frame> = scenario.frames().collect();
+    let is_signalling = |frame: &Frame| frame.call == Some(1) && frame.class == FrameClass::Signalling;
+    let mut invite = frames.iter().find(|frame| is_signalling(frame)).unwrap().clone();
+    let stopped =
+        frames.iter().rfind(|frame| frame.call == Some(1) && frame.class == FrameClass::Rtp).unwrap();
+    invite.at = stopped.at + Nanos::from_secs(10);
+    frames.retain(|frame| !is_signalling(frame));
+    let place = frames.iter().position(|frame| frame.at > invite.at).unwrap();
+    frames.insert(place, invite);
+    frames
+}
+
+#[test]
+fn a_call_on_the_ports_of_media_that_stopped_before_the_kill_is_another_call() {
+    let (settings, frames) = (settings(WAV, OpenBlock::Kept), ports_used_again());
+    let invite = frames.iter().rposition(|frame| frame.call == Some(1)).unwrap();
+    let ids = |folder: &Path| -> BTreeSet<Uuid> {
+        let text = std::fs::read_to_string(folder.join("calls.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str::<Call>(line).unwrap().id).collect()
+    };
+    let (whole, ..) = whole(&settings, &frames);
+    assert_eq!(ids(whole.path()).len(), 3);
+
+    let (folder, kill) = (tempfile::tempdir().unwrap(), Kill::never());
+    kill.when_taken(invite - 64);
+    let taken = settings.run(folder.path(), &frames, &kill).frames;
+    let until_invite = frames[invite].at - frames[taken].at;
+    assert!(taken <= invite && until_invite < Nanos::from_secs(1), "{taken} of {invite}: {until_invite:?}");
+    settings.run(folder.path(), &frames[taken..], &Kill::never());
+    assert_eq!(ids(folder.path()), ids(whole.path()));
 }
 
 #[test]

@@ -62,6 +62,34 @@ fn a_call_without_signalling_is_restored_and_still_found() {
 }
 
 #[test]
+fn the_silence_before_a_crash_counts_and_the_outage_does_not() {
+    let mut before = Scene::new();
+    let call = before.unsignalled("10.0.0.1:4000", "10.0.0.2:5000", 1);
+    before.talk_s(call, 60);
+    let (bytes, heard) = (before.directory.snapshot(call).unwrap(), before.now);
+    let restored = |silent_s: u64| {
+        let mut after = Scene::new();
+        after.now = heard + Nanos::from_secs(600);
+        after.directory.restore(&bytes).unwrap();
+        after.wait_s(0);
+        after.directory.handle_earlier_media(heard, Nanos::from_secs(silent_s), call);
+        after
+    };
+    // The next call on the same ports is another call, if its media had stopped.
+    let invite = Dialog::new("c1").invite(1).sdp(audio("10.0.0.1:4000", ""));
+    for (silent_s, opened) in [(0, 0), (1, 0), (3, 1)] {
+        let mut after = restored(silent_s);
+        after.see(&invite);
+        after.wait_s(3);
+        assert_eq!(after.opened().len(), opened, "{silent_s}");
+    }
+    // A minute's silence ends it.
+    let mut after = restored(40);
+    assert!(after.wait_s(19).closed().is_empty());
+    assert_eq!(end(after.wait_s(4).closed()[0]).0, EndCause::MediaTimeout);
+}
+
+#[test]
 fn what_is_no_snapshot_is_refused() {
     let mut scene = Scene::with(|config| config.max_calls = 1);
     let call = scene.establish(&Dialog::new("c1"));
