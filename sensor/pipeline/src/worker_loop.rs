@@ -12,6 +12,8 @@ use crate::recording::RecordingTarget;
 const NAPS: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(5));
 /// How often what is spooled is committed and dead blocks are let go.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(250);
+/// Records after which a worker that never catches up looks whether that is due.
+const RECORDS_A_LOOK: u32 = 256;
 
 /// Where rows are written down.
 pub trait Rows {
@@ -31,14 +33,17 @@ pub fn worker_loop<T: RecordingTarget>(
 ) {
     let mut nap = NAPS.0;
     let mut committed_at = Instant::now();
+    let mut records = 0;
     loop {
         match reader.next() {
             Next::Record(block, record) => {
                 nap = NAPS.0;
                 worker.handle_record(Some(block.sequence), &record);
-                if !worker.has_finished() {
+                records += 1;
+                if !worker.has_finished() && records < RECORDS_A_LOOK {
                     continue;
                 }
+                records = 0;
                 worker.take_finished().into_iter().for_each(|done| rows.finish(done));
             }
             Next::Lost(packets) => worker.handle_lost(packets),
