@@ -15,7 +15,7 @@ use nightjar_pipeline::{
 use nightjar_schema::{Call, EndCause};
 use nightjar_signal::SignalConfig;
 use nightjar_store::StoredRecording;
-use nightjar_wire::{Nanos, Realm};
+use nightjar_wire::{Nanos, Realms, VxlanPorts};
 use uuid::Uuid;
 
 use crate::image::RecordBytes;
@@ -152,8 +152,9 @@ impl Sensor {
         let signal = SignalConfig { sensor: "fuzz".to_owned(), max_calls: 8, ..SignalConfig::default() };
         let limits = Limits { streams: 16, ..Limits::default() };
         let checkpoint_every = Nanos::from_secs(5);
-        let realm = Realm(0);
-        let config = CoreConfig { depth: Depth::Payload, snapshots, checkpoint_every, signal, limits, realm };
+        let (realms, vxlan) = (Realms::default(), VxlanPorts::USUAL);
+        let config =
+            CoreConfig { depth: Depth::Payload, snapshots, checkpoint_every, signal, limits, realms, vxlan };
         let (mut writers, mut lanes) = (Vec::new(), Vec::new());
         for index in 0..workers {
             let lane_config = LaneConfig {

@@ -11,7 +11,7 @@ use nightjar_pipeline::{
 };
 use nightjar_schema::{Call, EndCause};
 use nightjar_signal::SignalConfig;
-use nightjar_wire::{Nanos, Realm};
+use nightjar_wire::{Nanos, Realms, VxlanPorts};
 
 use crate::recorder::PREROLL_BYTES;
 use crate::watch::check_row;
@@ -48,7 +48,15 @@ fn play(frames: &[MemoryFrame], batch: usize, depth: Depth, snapshots: Snapshots
     let signal = SignalConfig { sensor: "fuzz".to_owned(), max_calls: 8, ..SignalConfig::default() };
     let limits = Limits { streams: 16, ..Limits::default() };
     let checkpoint_every = Nanos::from_secs(5);
-    let config = CoreConfig { depth, snapshots, checkpoint_every, signal, limits, realm: Realm(0) };
+    let config = CoreConfig {
+        depth,
+        snapshots,
+        checkpoint_every,
+        signal,
+        limits,
+        realms: Realms::default(),
+        vxlan: VxlanPorts::USUAL,
+    };
     let mut rows = Vec::new();
     let mut core = CaptureCore::with_preroll(config, Analysed::new(|row| rows.push(row)), PREROLL_BYTES);
     let mut source = MemorySource::frames(frames.to_vec(), batch);
