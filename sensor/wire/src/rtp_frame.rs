@@ -68,7 +68,9 @@ impl<'a> RtpFrame<'a> {
         let captured = ip.len().min(total) - RTP;
         let promised = udp - 8;
         let datagram = &ip[RTP..RTP + captured.min(promised)];
-        (classify(datagram) == MediaClass::Rtp).then(|| RtpFrame {
+        // With VXLAN's flag it may be a tunnel: whether it is goes by its port. RTP of eight sources and more has it, too.
+        let may_be_vxlan = datagram.first().is_some_and(|first| first & 0x08 != 0);
+        (!may_be_vxlan && classify(datagram) == MediaClass::Rtp).then(|| RtpFrame {
             vlan,
             src: Ipv4Addr::from_bits(word(12)),
             dst: Ipv4Addr::from_bits(word(16)),
@@ -134,6 +136,16 @@ mod tests {
             assert_eq!(read(&bytes), decoded(&bytes));
         }
         assert_eq!(read(&frame(5, 160)), None);
+    }
+
+    #[test]
+    fn what_may_be_a_tunnel_is_the_decoders() {
+        let mut bytes = frame(0, 160);
+        let (udp, rtp) = (14 + UDP, 14 + RTP);
+        bytes[udp + 2..udp + 4].copy_from_slice(&4789_u16.to_be_bytes());
+        assert!(read(&bytes).is_some());
+        bytes[rtp] |= 0x08;
+        assert_eq!(read(&bytes), None);
     }
 
     proptest! {
